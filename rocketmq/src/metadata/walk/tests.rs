@@ -1,0 +1,132 @@
+use serde_json::json;
+
+use super::*;
+
+/// Every entry of a body, in its order.
+fn walked(table: Table, body: &str) -> Result<Vec<Entry>, WalkError> {
+    let mut seen = Vec::new();
+    entries(table, body.as_bytes(), |entry| {
+        seen.push(entry);
+        Ok::<_, WalkError>(())
+    })?;
+    Ok(seen)
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap()
+}
+
+fn key(text: &str) -> Subscription {
+    Subscription::from_key(text).unwrap()
+}
+
+#[test]
+fn topics_are_named_as_the_broker_finds_them() {
+    let body = r#"{"dataVersion":{"counter":1},"topicConfigTable":{
+        "orders":{"topicName":"orders","perm":6,"attributes":{"message.type":"FIFO"},"later":[1]},
+        "other":{"topicName":"ignored"},"nameless":{"perm":6},"empty":{"topicName":""},"null":{"topicName":null}
+        },"topicQueueMappingDetailMap":{"static":{"totalQueues":3}}}"#;
+    let topics = walked(Table::Topics, body).unwrap();
+    let [Entry::Topic(orders), Entry::Topic(other)] = topics.as_slice() else { unreachable!("{topics:?}") };
+    assert_eq!((orders.topic_name.as_str(), other.topic_name.as_str()), ("orders", "other"));
+    assert_eq!(orders.rest["later"], json!([1]));
+    let mut names = Vec::new();
+    static_topics(body.as_bytes(), |name| {
+        names.push(name);
+        Ok::<_, WalkError>(())
+    })
+    .unwrap();
+    assert_eq!(names, ["static"]);
+}
+
+#[test]
+fn groups_come_with_what_they_must_not_read() {
+    let body =
+        r#"{"forbiddenTable":{"mail":{"orders":4}},"subscriptionGroupTable":{"mail":{"retryMaxTimes":3}}}"#;
+    assert_eq!(
+        walked(Table::Groups, body).unwrap(),
+        [
+            Entry::Group("mail".to_owned(), object(json!({"retryMaxTimes": 3, "groupName": "mail"}))),
+            Entry::Forbidden("mail".to_owned(), json!({"orders": 4})),
+        ]
+    );
+    assert_eq!(walked(Table::Groups, r#"{"subscriptionGroupTable":{},"forbiddenTable":null}"#).unwrap(), []);
+}
+
+#[test]
+fn request_modes_stand_under_topic_and_group() {
+    let body =
+        r#"{"messageRequestModeMap":{"orders":{"billing":{"mode":"POP"},"mail":{"mode":"PULL"}},"x":{}}}"#;
+    let mode = |group: &str, mode: &str| {
+        Entry::RequestMode(
+            key(&format!("orders@{group}")),
+            object(json!({"mode": mode, "topic": "orders", "consumerGroup": group})),
+        )
+    };
+    assert_eq!(walked(Table::RequestModes, body).unwrap(), [mode("billing", "POP"), mode("mail", "PULL")]);
+}
+
+#[test]
+fn offsets_have_bare_numbers_and_strange_keys_are_passed_over() {
+    let body = r#"{"offsetTable":{"orders@billing":{0:7,"1":8,-1:9},"no-group":{0:1},"a@b@c":{0:1}}}"#;
+    assert_eq!(
+        walked(Table::Offsets, body).unwrap(),
+        [Entry::Offsets(key("orders@billing"), [(0, 7), (1, 8)].into())]
+    );
+}
+
+#[test]
+fn a_body_that_cannot_be_read_says_where() {
+    for (table, body, expected) in [
+        (Table::Topics, "", "not RocketMQ's JSON: an object is expected at byte 0"),
+        (
+            Table::Topics,
+            r#"{"topicConfigTable":[]}"#,
+            "not RocketMQ's JSON: an object is expected at byte 20",
+        ),
+        (
+            Table::Topics,
+            r#"{"topicConfigTable":{"a":{"topicName":"a","perm":"x"}}}"#,
+            "topic `a` cannot be read: invalid type: string \"x\", expected u32",
+        ),
+        (
+            Table::Groups,
+            r#"{"subscriptionGroupTable":{"a":1}}"#,
+            "group `a` cannot be read: an object is expected",
+        ),
+        (
+            Table::RequestModes,
+            r#"{"messageRequestModeMap":{"a":{"b":1}}}"#,
+            "request mode of `a@b` cannot be read: an object is expected",
+        ),
+        (
+            Table::Offsets,
+            r#"{"offsetTable":{"a@b":1}}"#,
+            "offsets of `a@b` cannot be read: an object is expected",
+        ),
+    ] {
+        assert_eq!(walked(table, body).unwrap_err().to_string(), expected);
+    }
+}
+
+#[test]
+fn a_visitor_ends_the_walk_with_its_own_error() {
+    #[derive(Debug, PartialEq)]
+    enum Mine {
+        Enough,
+        Walk(WalkError),
+    }
+    impl From<WalkError> for Mine {
+        fn from(error: WalkError) -> Self {
+            Self::Walk(error)
+        }
+    }
+    let body = br#"{"offsetTable":{"a@b":{},"c@d":{},"e@"#;
+    let mut seen = 0;
+    let ended = offsets(body, |_, _| {
+        seen += 1;
+        if seen == 2 { Err(Mine::Enough) } else { Ok(()) }
+    });
+    assert_eq!((ended, seen), (Err(Mine::Enough), 2));
+    assert!(matches!(offsets(body, |_, _| Ok::<_, Mine>(())), Err(Mine::Walk(_))));
+}
