@@ -1,0 +1,53 @@
+//! Entry point of `rocketmq-agent`.
+
+use std::io;
+use std::process::ExitCode;
+
+use agent::args::{Cli, Command};
+use agent::words::in_words;
+use agent::{healthcheck, run};
+use clap::Parser;
+use proto::describe::Role;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(match &cli.command {
+        Command::Run(args) => &args.log,
+        Command::Healthcheck(_) => "info",
+    });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    match runtime.block_on(execute(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+async fn execute(command: Command) -> Result<(), Box<dyn std::error::Error>> {
+    match command {
+        Command::Run(args) => Ok(run::run(args.into_config()?).await?),
+        Command::Healthcheck(args) => {
+            let usual = agent::config::Ports::of(Role::from(args.role)).grpc;
+            Ok(healthcheck::check(args.service, args.port.unwrap_or(usual)).await?)
+        }
+    }
+}
+
+/// JSON lines on stderr. A filter that cannot be read is no reason not to run.
+fn log(filter: &str) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .init();
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    tracing::error!(error = in_words(error), "failed");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,125 @@
+//! Watches the RocketMQ process beside the agent: one connection that is kept open, so that a death is seen at
+//! once, and a cheap question on it again and again.
+
+use std::sync::Arc;
+
+use proto::describe::{Process, Role};
+use rocketmq::model::version::Version;
+use rocketmq::remoting::client::Client;
+use rocketmq::remoting::error::RemotingError;
+use tokio::sync::watch;
+
+use crate::atomic_file;
+use crate::config::Config;
+use crate::configuration::listen_port;
+use crate::words::in_words;
+
+/// What is known of the process.
+#[derive(Debug, Clone, Default)]
+pub struct Observation {
+    /// The open connection; `None` = nobody listens, the process is dead or not started.
+    pub client: Option<Client>,
+    /// True while it answers.
+    pub answers: bool,
+    /// Why it does not, in words.
+    pub problem: String,
+    /// The version that it answered with last.
+    pub version: Option<Version>,
+    /// When it was started; 0 = never answered, and always for a name server.
+    pub boot_timestamp_millis: u64,
+}
+
+impl Observation {
+    /// The connection, while the process answers.
+    pub fn answering(&self) -> Option<&Client> {
+        self.client.as_ref().filter(|client| self.answers && !client.is_closed())
+    }
+
+    /// For the CLI.
+    pub fn describe(&self) -> Process {
+        Process {
+            answers: self.answers,
+            problem: self.problem.clone(),
+            version: self.version.map_or(0, Version::ordinal),
+            boot_timestamp_millis: self.boot_timestamp_millis,
+        }
+    }
+
+    fn shows_the_same_as(&self, other: &Self) -> bool {
+        let open = |it: &Self| it.client.as_ref().map(Client::local_address);
+        open(self) == open(other) && self.describe() == other.describe()
+    }
+}
+
+/// Watches the process, for ever.
+pub async fn watch(config: Arc<Config>, observed: watch::Sender<Observation>) {
+    loop {
+        match Client::connect(&address(&config), config.pace.answer).await {
+            Ok(client) => {
+                let reason = attend(&config, &client, &observed).await;
+                tracing::info!(reason, "the connection to RocketMQ is closed");
+                publish(&observed, |former| closed(former, reason));
+            }
+            Err(error) => publish(&observed, |former| closed(former, in_words(&error))),
+        }
+        tokio::time::sleep(config.pace.files).await;
+    }
+}
+
+/// Asks again and again until the connection closes, and tells why it did.
+async fn attend(config: &Config, client: &Client, observed: &watch::Sender<Observation>) -> String {
+    loop {
+        match ask(config.role(), client).await {
+            Ok((version, boot_timestamp_millis)) => publish(observed, |_| Observation {
+                client: Some(client.clone()),
+                answers: true,
+                problem: String::new(),
+                version: Some(version),
+                boot_timestamp_millis,
+            }),
+            Err(error) => publish(observed, |former| Observation {
+                client: Some(client.clone()),
+                answers: false,
+                problem: in_words(&error),
+                ..former.clone()
+            }),
+        }
+        tokio::select! {
+            reason = client.closed() => return reason,
+            () = tokio::time::sleep(config.pace.look) => {}
+        }
+    }
+}
+
+async fn ask(role: Role, client: &Client) -> Result<(Version, u64), RemotingError> {
+    match role {
+        Role::NameServer => client.cluster_info().await.map(|answer| (answer.version, 0)),
+        Role::Broker => client
+            .runtime_info()
+            .await
+            .map(|answer| (answer.version, answer.value.boot_timestamp_millis().unwrap_or_default())),
+    }
+}
+
+fn address(config: &Config) -> String {
+    let port = match config.role() {
+        Role::NameServer => config.ports.name_server,
+        Role::Broker => listen_port(
+            &atomic_file::read_text(&config.paths.configuration).ok().flatten().unwrap_or_default(),
+        ),
+    };
+    format!("127.0.0.1:{port}")
+}
+
+fn closed(former: &Observation, problem: String) -> Observation {
+    Observation { client: None, answers: false, problem, ..former.clone() }
+}
+
+fn publish(observed: &watch::Sender<Observation>, next: impl FnOnce(&Observation) -> Observation) {
+    observed.send_if_modified(|former| {
+        let next = next(former);
+        let changed = !next.shows_the_same_as(former);
+        *former = next;
+        changed
+    });
+}

@@ -1,0 +1,242 @@
+//! What both services do about metadata of the broker: between gRPC's messages and [`crate::metadata`].
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt, stream};
+use proto::describe::ExportOptions;
+use proto::pb;
+use rocketmq::metadata::Subscription;
+use rocketmq::remoting::client::Client;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tonic::{Code, Response, Status, Streaming};
+
+use crate::agent::{Agent, BrokerSide};
+use crate::atomic_file::{self, FileError};
+use crate::metadata::apply::ApplyError;
+use crate::metadata::commit::CommitError;
+use crate::metadata::consumers;
+use crate::metadata::export::{PrepareError, SeedPiece, next_piece};
+use crate::metadata::receive::{Chunk, ReceiveError, Receiving};
+use crate::metadata::spool::{BundleHash, sha256};
+use crate::metadata::subscriptions::{self, TableError};
+use crate::permission::PermissionError;
+use crate::words::in_words;
+
+/// Pieces on their way between two threads: enough that neither waits for the other all the time.
+const PIECES_ON_THE_WAY: usize = 2;
+
+/// A caller who sends nothing for so long is taken for gone: others wait for it.
+const SILENCE: Duration = Duration::from_secs(30);
+
+pub(super) type Chunks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What the agent has beside a broker.
+pub(super) fn side(agent: &Agent) -> Result<&BrokerSide, Status> {
+    agent.broker.as_ref().ok_or_else(|| Status::failed_precondition("the agent stands beside no broker"))
+}
+
+pub(super) fn subscriptions(client: Client) -> Response<Chunks<pb::SubscriptionsChunk>> {
+    let (pieces, told) = mpsc::channel(PIECES_ON_THE_WAY);
+    tokio::spawn(subscriptions::tell(client, pieces));
+    let chunks = received(told).map(|piece| {
+        let subscriptions = piece.map_err(|error| of_table(&error))?;
+        Ok(pb::SubscriptionsChunk { subscriptions: subscriptions.into_iter().map(Into::into).collect() })
+    });
+    Response::new(Box::pin(chunks))
+}
+
+pub(super) async fn prepare_export(
+    agent: &Agent,
+    client: &Client,
+    mut requests: Streaming<pb::PrepareExportRequest>,
+) -> Result<Response<pb::PrepareExportResponse>, Status> {
+    let first = next(&mut requests).await?;
+    let first = first.ok_or_else(|| Status::invalid_argument("the call has no first message"))?;
+    let options = first.options.ok_or_else(|| Status::invalid_argument("the call has no options"))?;
+    let (pieces, seeds) = mpsc::channel(PIECES_ON_THE_WAY);
+    let forward = async move {
+        let mut piece = Some(first.subscriptions);
+        while let Some(subscriptions) = piece.take() {
+            let subscriptions = subscriptions.into_iter().map(Subscription::from).collect();
+            if pieces.send(SeedPiece::Ok(subscriptions)).await.is_err() {
+                return;
+            }
+            match next(&mut requests).await {
+                Ok(request) => piece = request.map(|request| request.subscriptions),
+                // Who takes the pieces tells it.
+                Err(status) => drop(pieces.send(Err(status.message().to_owned())).await),
+            }
+        }
+    };
+    let mut prepare = pin!(side(agent)?.metadata.prepare(client, ExportOptions::from(options), seeds));
+    let prepared = tokio::select! {
+        prepared = &mut prepare => prepared,
+        () = forward => prepare.await,
+    };
+    let prepared = prepared.map_err(|error| of_prepare(&error))?;
+    Ok(Response::new(prepared.into()))
+}
+
+pub(super) fn read_export(
+    agent: &Agent,
+    request: &pb::ReadExportRequest,
+) -> Result<Response<Chunks<pb::MetadataChunk>>, Status> {
+    let metadata = &side(agent)?.metadata;
+    let hash: BundleHash = parsed(&request.sha256)?;
+    let file = metadata.prepared(&hash).map_err(|error| Status::internal(in_words(&error)))?;
+    let file = file.ok_or_else(|| {
+        Status::not_found(format!("no bundle of SHA-256 {hash} is prepared, or another has taken its place"))
+    })?;
+    let path = agent.config.paths.state_folder().to_owned();
+    let chunks = stream::try_unfold((Arc::new(file), request.offset), move |(file, offset)| {
+        let path = path.clone();
+        async move {
+            let reading = Arc::clone(&file);
+            let about = path.clone();
+            let read = atomic_file::off_the_runtime(&about, move || {
+                let piece = next_piece(&reading, offset).and_then(|bytes| Ok((sha256(&*bytes)?, bytes)));
+                piece.map_err(|source| FileError::new("read", &path, source))
+            });
+            let (digest, bytes) =
+                read.await.map_err(|error: FileError| Status::internal(in_words(&error)))?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let digest = digest.to_vec();
+            let end = offset + bytes.len() as u64;
+            Ok(Some((pb::MetadataChunk { offset, bytes, digest }, (file, end))))
+        }
+    });
+    Ok(Response::new(Box::pin(chunks)))
+}
+
+pub(super) async fn consumers(
+    client: &Client,
+    broker_name: &str,
+) -> Result<Response<pb::ConsumersResponse>, Status> {
+    let groups = consumers::online(client, broker_name).await.map_err(|error| of_table(&error))?;
+    Ok(Response::new(pb::ConsumersResponse { groups: groups.into_iter().map(Into::into).collect() }))
+}
+
+/// Takes the bytes that follow the first message, for an operation with this fence.
+pub(super) async fn receive(
+    agent: &Agent,
+    start: pb::receive_metadata_request::Start,
+    fence: u64,
+    mut requests: Streaming<pb::ReceiveMetadataRequest>,
+) -> Result<Response<pb::ReceiveMetadataResponse>, Status> {
+    use pb::receive_metadata_request::Part;
+
+    let metadata = &side(agent)?.metadata;
+    let hash = parsed(&start.sha256)?;
+    let begun = Receiving::begin_alone(metadata, hash, start.bytes).await;
+    let mut receiving = begun.map_err(|error| of_receive(&error))?;
+    while let Some(request) = next(&mut requests).await? {
+        if agent.state.highest_fence() > fence {
+            return Err(superseded());
+        }
+        let Some(Part::Chunk(pb::MetadataChunk { offset, bytes, digest })) = request.part else {
+            return Err(Status::invalid_argument("a message after the first has no bytes"));
+        };
+        let taken = receiving.take_off_the_runtime(Chunk { offset, bytes, digest }).await;
+        receiving = taken.map_err(|error| of_receive(&error))?;
+    }
+    let finished = receiving.finish_off_the_runtime().await;
+    let verified_bytes = finished.map_err(|error| of_receive(&error))?;
+    Ok(Response::new(pb::ReceiveMetadataResponse { verified_bytes }))
+}
+
+/// The next message, if it comes in time.
+pub(super) async fn next<T>(requests: &mut Streaming<T>) -> Result<Option<T>, Status> {
+    match timeout(SILENCE, requests.message()).await {
+        Ok(message) => message,
+        Err(_) => {
+            Err(Status::deadline_exceeded(format!("the caller sent nothing for {} s", SILENCE.as_secs())))
+        }
+    }
+}
+
+pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Status> {
+    text.parse().map_err(|error: T::Err| Status::invalid_argument(error.to_string()))
+}
+
+fn superseded() -> Status {
+    Status::aborted("another operation came meanwhile")
+}
+
+fn received<T>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> {
+    stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+}
+
+fn of_table(error: &TableError) -> Status {
+    Status::unavailable(in_words(error))
+}
+
+fn of_prepare(error: &PrepareError) -> Status {
+    let code = match error {
+        PrepareError::Broker(_) | PrepareError::Identity(_) => Code::Unavailable,
+        PrepareError::Tables(_) => Code::FailedPrecondition,
+        PrepareError::SeedsOfWhole | PrepareError::Order(_) | PrepareError::Seeds(_) => Code::InvalidArgument,
+        PrepareError::File(_) => Code::Internal,
+    };
+    Status::new(code, in_words(error))
+}
+
+fn of_receive(error: &ReceiveError) -> Status {
+    let code = match error {
+        ReceiveError::TooLarge(_) | ReceiveError::TooMuch(_) => Code::InvalidArgument,
+        ReceiveError::OutOfPlace { .. } => Code::OutOfRange,
+        ReceiveError::Chunk(_) | ReceiveError::Bundle { .. } => Code::DataLoss,
+        ReceiveError::File(_) => Code::Internal,
+    };
+    Status::new(code, in_words(error))
+}
+
+pub(super) fn of_commit(error: &CommitError) -> Status {
+    let code = match error {
+        CommitError::Token(_) | CommitError::Hash(_) => Code::InvalidArgument,
+        CommitError::NoRoom { .. } => Code::ResourceExhausted,
+        CommitError::OtherBundle { .. } => Code::DataLoss,
+        CommitError::File(_) | CommitError::State(_) => Code::Internal,
+        CommitError::NotAwaited
+        | CommitError::OtherToken { .. }
+        | CommitError::EarlierData(_)
+        | CommitError::NoBundle(_)
+        | CommitError::NotSanitised(_)
+        | CommitError::Bundle(_)
+        | CommitError::Table(_) => Code::FailedPrecondition,
+    };
+    Status::new(code, in_words(error))
+}
+
+pub(super) fn of_apply(error: &ApplyError) -> Status {
+    let code = match error {
+        ApplyError::Broker { .. } => Code::Unavailable,
+        ApplyError::Refused { source, .. } if source.is_silence() => Code::Unavailable,
+        ApplyError::OtherBundle { .. } => Code::DataLoss,
+        ApplyError::Superseded => return superseded(),
+        ApplyError::File(_) => Code::Internal,
+        ApplyError::NoBundle(_)
+        | ApplyError::Bundle(_)
+        | ApplyError::Table(_)
+        | ApplyError::Walk(_)
+        | ApplyError::Refused { .. }
+        | ApplyError::NoSuchTable { .. }
+        | ApplyError::NotTaken { .. } => Code::FailedPrecondition,
+    };
+    Status::new(code, in_words(error))
+}
+
+pub(super) fn of_permission(error: &PermissionError) -> Status {
+    let code = match error {
+        PermissionError::State(_) => Code::Internal,
+        PermissionError::File(_) | PermissionError::Silent(_) | PermissionError::Broker(_) => {
+            Code::Unavailable
+        }
+        PermissionError::NotTaken { .. } => Code::FailedPrecondition,
+    };
+    Status::new(code, in_words(error))
+}

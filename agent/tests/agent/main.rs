@@ -1,0 +1,14 @@
+//! The agent against RocketMQ's fakes on loopback.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in a helper")]
+
+mod backlog;
+mod bridge;
+mod caller;
+mod grpc;
+mod list;
+mod metadata_apply;
+mod metadata_in;
+mod metadata_out;
+mod permission;
+mod served;
+mod support;

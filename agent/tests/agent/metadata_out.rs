@@ -1,0 +1,263 @@
+//! Metadata out of a running broker, and who reads it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fakes::{BrokerSetup, FakeBroker, FakeNameServer, OnlineGroup};
+use proto::pb;
+use rocketmq::metadata::{Entry, Metadata, Origin, Subscription, bundle, registration_bytes};
+use rocketmq::model::route::MessageQueue;
+use rocketmq::model::topic::TopicConfig;
+use rocketmq::model::version::Version;
+use serde_json::json;
+use tonic::Code;
+
+use crate::caller::{Caller, sha256};
+use crate::served::with_key;
+use crate::support::{Pod, VERSIONS, broker_at, name_server, topic};
+
+/// A running broker with a bit of everything, and its agent.
+struct Source {
+    broker: FakeBroker,
+    pod: Pod,
+    caller: Caller,
+    _server: FakeNameServer,
+}
+
+impl Source {
+    async fn new(version: Version) -> Self {
+        let server = name_server(version).await;
+        let broker = broker_at(version, &[&server]).await;
+        let mut ordered = topic("ledger", 1);
+        ordered.rest.insert("order".into(), json!(true));
+        let uneven = TopicConfig { write_queues: 2, ..topic("uneven", 6) };
+        for entry in [ordered, uneven, topic("%RETRY%billing", 1)] {
+            broker.put(Entry::Topic(entry));
+        }
+        for group in ["billing", "TOOLS_CONSUMER"] {
+            let fields = json!({"groupName": group, "retryMaxTimes": 3});
+            broker.put(Entry::Group(group.into(), fields.as_object().unwrap().clone()));
+        }
+        if version.is_5() {
+            broker.put(Entry::Forbidden("billing".into(), json!({"payments": 4})));
+            let mode =
+                json!({"topic": "orders", "consumerGroup": "billing", "mode": "POP", "popShareQueueNum": 0});
+            let mode = mode.as_object().unwrap().clone();
+            broker.put(Entry::RequestMode(pair("orders", "billing"), mode));
+        }
+        for (topic, group) in [("orders", "billing"), ("gone", "billing"), ("orders", "TOOLS_CONSUMER")] {
+            broker.put(Entry::Offsets(pair(topic, group), [(0, 70), (1, 80)].into()));
+        }
+        let pod = with_key(Pod::of_broker(&broker, Some(version)));
+        pod.mount_list(1, &[&server]);
+        let caller = Caller::of(&pod).await;
+        caller.until_answers().await;
+        Self { broker, pod, caller, _server: server }
+    }
+
+    fn origin(&self) -> Origin {
+        let identity = self.broker.identity();
+        let version = self.caller.served.running.agent.process.borrow().version.unwrap();
+        Origin { cluster: identity.cluster, broker_name: identity.broker_name, version }
+    }
+}
+
+fn pair(topic: &str, group: &str) -> Subscription {
+    Subscription { topic: topic.into(), group: group.into() }
+}
+
+#[tokio::test]
+async fn a_sanitised_export_is_what_another_broker_shall_have_with_offset_0_for_each_queue() {
+    for version in VERSIONS {
+        for include_ordered in [false, true] {
+            let source = Source::new(version).await;
+            let seeds = [
+                pair("%RETRY%billing", "billing"),
+                pair("%RETRY%shipping", "shipping"),
+                pair("gone", "billing"),
+                pair("ledger", "billing"),
+                pair("orders", "billing"),
+                pair("uneven", "billing"),
+            ];
+            let prepared = source.caller.prepare(true, include_ordered, &seeds).await.unwrap();
+            let bytes = source.caller.read(&prepared.bundle.sha256, 0).await.unwrap();
+            assert_eq!((sha256(&bytes), bytes.len() as u64), (prepared.bundle.sha256, prepared.bundle.bytes));
+
+            let (manifest, exported) = bundle::read(bytes.as_slice()).unwrap();
+            assert!(manifest.sanitised);
+            let (mut expected, left_out) =
+                source.broker.metadata().sanitised(&source.origin(), include_ordered);
+            let zeros = |queues: u32| (0..queues).map(|queue| (queue, 0)).collect::<BTreeMap<_, _>>();
+            expected.offsets = [
+                (pair("%RETRY%billing", "billing"), zeros(1)),
+                (pair("%RETRY%shipping", "shipping"), zeros(1)),
+                (pair("orders", "billing"), zeros(4)),
+                (pair("uneven", "billing"), zeros(6)),
+            ]
+            .into();
+            if include_ordered {
+                expected.offsets.insert(pair("ledger", "billing"), zeros(1));
+            }
+            assert_eq!(exported, expected, "{version}");
+            assert_eq!(prepared.ordered_topics, left_out);
+            assert_eq!(left_out.is_empty(), include_ordered);
+            let digests = expected.digests();
+            assert_eq!(prepared.bundle.topics, digests.topics);
+            assert_eq!(prepared.bundle.groups, digests.groups);
+            assert_eq!(prepared.bundle.request_modes, digests.request_modes);
+            assert_eq!(prepared.bundle.offsets, expected.offsets.len() as u64);
+            assert_eq!(prepared.bundle.registration_bytes, registration_bytes(expected.topics.values()));
+            assert_eq!((prepared.cluster.as_str(), prepared.broker_name.as_str()), ("demo", "demo-0"));
+            assert_eq!(prepared.version, version.ordinal());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_raw_export_is_everything_as_it_is() {
+    for version in VERSIONS {
+        let source = Source::new(version).await;
+        let prepared = source.caller.prepare(false, false, &[]).await.unwrap();
+        let bytes = source.caller.read(&prepared.bundle.sha256, 0).await.unwrap();
+        let (manifest, exported) = bundle::read(bytes.as_slice()).unwrap();
+        assert!(!manifest.sanitised);
+        assert_eq!(exported, source.broker.metadata(), "{version}");
+        let seeds = [pair("orders", "billing")];
+        let refused = source.caller.prepare(false, false, &seeds).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_is_read_from_any_byte_on_also_in_the_agents_next_life_until_another_takes_its_place() {
+    let source = Source::new(Version::V5_3_3).await;
+    let first = source.caller.prepare(true, false, &[]).await.unwrap().bundle.sha256;
+    let whole = source.caller.read(&first, 0).await.unwrap();
+    assert_eq!(source.caller.read(&first, 700).await.unwrap(), whole[700..]);
+    assert_eq!(source.caller.read(&first, whole.len() as u64).await.unwrap(), b"");
+    let Source { caller, pod, broker, .. } = source;
+    drop(caller);
+
+    let caller = Caller::of(&pod).await;
+    caller.until_answers().await;
+    assert_eq!(caller.read(&first, 0).await.unwrap(), whole);
+    broker.put_topic(topic("later", 1));
+    let second = caller.prepare(true, false, &[]).await.unwrap().bundle.sha256;
+    assert_ne!(first, second);
+    assert_eq!(caller.read(&first, 0).await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(caller.read("../state.json", 0).await.unwrap_err().code(), Code::InvalidArgument);
+    let names = agent::atomic_file::names_in(pod.config.paths.state_folder()).unwrap();
+    assert_eq!(names, [format!("export.{second}.tar").as_str(), "state.json"]);
+}
+
+#[tokio::test]
+async fn pairs_that_come_twice_or_in_disorder_are_refused_and_nothing_is_left() {
+    let source = Source::new(Version::V5_3_3).await;
+    for seeds in [
+        [pair("orders", "billing"), pair("orders", "billing")],
+        [pair("payments", "billing"), pair("orders", "billing")],
+    ] {
+        let refused = source.caller.prepare(true, false, &seeds).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().starts_with("the pairs are not in order: `orders@billing`"), "{refused}");
+        let names = agent::atomic_file::names_in(source.pod.config.paths.state_folder()).unwrap();
+        assert_eq!(names, ["state.json"]);
+    }
+}
+
+#[tokio::test]
+async fn a_new_broker_starts_with_exactly_what_was_exported() {
+    for version in VERSIONS {
+        let source = Source::new(version).await;
+        let seeds = [pair("orders", "billing")];
+        let prepared = source.caller.prepare(true, false, &seeds).await.unwrap();
+        let bytes = source.caller.read(&prepared.bundle.sha256, 0).await.unwrap();
+
+        let placeholder = broker_at(version, &[]).await;
+        let mut pod = with_key(Pod::of_broker(&placeholder, Some(version)));
+        pod.config.awaited_metadata = Some("1a2b3c4d".parse().unwrap());
+        pod.mount_list(1, &[&source._server]);
+        let caller = Caller::of(&pod).await;
+        let sha256 = caller.send_all(&bytes).await;
+        caller.commit("1a2b3c4d", &sha256, pb::commit_metadata_request::OldData::Refuse).await.unwrap();
+        caller.until_open().await;
+
+        let mut setup = BrokerSetup::master(version, "demo", "demo-1");
+        setup.config = Some(pod.config.paths.store_configuration());
+        let started = FakeBroker::start(setup).await.unwrap();
+        let origin = Origin { broker_name: "demo-1".into(), ..source.origin() };
+        let (has, _) = started.metadata().sanitised(&origin, true);
+        let (_, exported) = bundle::read(bytes.as_slice()).unwrap();
+        assert_eq!(has, exported, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn subscriptions_are_those_with_offsets_and_those_of_groups_that_are_online() {
+    for version in VERSIONS {
+        let source = Source::new(version).await;
+        for number in 0..3_000 {
+            source.broker.put(Entry::Offsets(pair(&format!("topic-{number}"), "billing"), [(0, 1)].into()));
+        }
+        let subscriptions = ["payments", "%RETRY%billing"].map(|topic| (topic.to_owned(), "*".to_owned()));
+        let online = OnlineGroup { subscriptions: subscriptions.into(), ..OnlineGroup::default() };
+        source.broker.set_online("billing", Some(online));
+        let mut pieces = source
+            .caller
+            .served
+            .inspect()
+            .subscriptions(pb::SubscriptionsRequest {})
+            .await
+            .unwrap()
+            .into_inner();
+        let mut found = BTreeSet::new();
+        while let Some(piece) = pieces.message().await.unwrap() {
+            found.extend(piece.subscriptions.into_iter().map(Subscription::from));
+        }
+        let Metadata { offsets, .. } = source.broker.metadata();
+        let mut expected: BTreeSet<_> = offsets.into_keys().collect();
+        assert_eq!(expected.len(), 3_003);
+        expected.extend([pair("payments", "billing"), pair("%RETRY%billing", "billing")]);
+        assert_eq!(found, expected, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn consumers_tell_which_queues_of_this_broker_nobody_holds() {
+    for version in VERSIONS {
+        let source = Source::new(version).await;
+        let queue = |broker_name: &str, queue_id| MessageQueue {
+            topic: "orders".into(),
+            broker_name: broker_name.into(),
+            queue_id,
+        };
+        let group = |members: &[(&str, Option<Vec<MessageQueue>>)], broadcasting| OnlineGroup {
+            subscriptions: [("orders".to_owned(), "*".to_owned()), ("elsewhere".to_owned(), "*".to_owned())]
+                .into(),
+            broadcasting,
+            members: members.iter().map(|(id, held)| ((*id).to_owned(), held.clone())).collect(),
+        };
+        let ask = async || -> Vec<proto::describe::OnlineGroup> {
+            let answer = source.caller.served.inspect().consumers(pb::ConsumersRequest {}).await.unwrap();
+            answer.into_inner().groups.into_iter().map(Into::into).collect()
+        };
+        assert_eq!(ask().await, [], "nobody is online");
+
+        let (one, other) = (vec![queue("demo-0", 0), queue("demo-1", 1)], vec![queue("demo-0", 2)]);
+        let half = group(&[("one", Some(one)), ("other", Some(other)), ("silent", None)], false);
+        source.broker.set_online("billing", Some(half));
+        let expected = proto::describe::OnlineGroup {
+            group: "billing".into(),
+            clients: ["one", "other", "silent"].map(str::to_owned).into(),
+            silent_clients: vec!["silent".into()],
+            unheld_queues: vec!["orders:1".into(), "orders:3".into()],
+        };
+        assert_eq!(ask().await, [expected], "{version}");
+
+        let all = (0..4).map(|id| queue("demo-0", id)).collect();
+        source.broker.set_online("billing", Some(group(&[("one", Some(all))], false)));
+        assert_eq!(ask().await[0].unheld_queues, [""; 0]);
+        source.broker.set_online("billing", Some(group(&[("one", None)], true)));
+        let broadcasting = &ask().await[0];
+        assert!(broadcasting.unheld_queues.is_empty() && broadcasting.silent_clients.is_empty());
+    }
+}
