@@ -1,0 +1,147 @@
+//! What new masters still lack after their start: topics that were made meanwhile, and everything where RocketMQ
+//! reads no files (`configManagerVersion=v2`, seen on 5.3.3 and 5.4.0).
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use agents::types::PreparedExport;
+use futures::future::try_join_all;
+use k8s::names;
+use k8s::pods::Pod;
+use rocketmq::metadata::{Difference, Metadata, Origin, difference};
+use rocketmq::model::version::Version;
+use saga::{Change, Permit, Seen, Step, StepError};
+use serde::{Deserialize, Serialize};
+
+use super::{MetadataSource, master, masters};
+use crate::wait::{Look, until};
+use crate::world::{World, WorldError};
+
+/// Tables are equal as soon as they were applied; topics that are made in this moment take another look.
+const EQUAL_WITHIN: Duration = Duration::from_secs(120);
+
+/// Compares the tables of new masters with the source's, gives them what they lack or have otherwise, and makes sure
+/// that nothing is missing. What only a new master has stays: kept data may have brought it, or a client just now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EqualiseMetadata {
+    /// Whose metadata.
+    pub source: MetadataSource,
+    /// The StatefulSets of the new masters.
+    pub targets: Vec<String>,
+}
+
+/// What one new master lacks.
+struct Lack {
+    wanted: Metadata,
+    difference: Difference,
+}
+
+impl<W: World> Step<W> for EqualiseMetadata {
+    type Before = ();
+    const NAME: &'static str = "equalise-metadata";
+
+    fn describe(&self) -> Change {
+        Change::new(format!(
+            "compare topics and subscription groups of the new master(s) with those of pod `{}`, and add what they lack",
+            names::pod(&self.source.stateful_set, 0)
+        ))
+    }
+
+    async fn look(&self, _world: &W) -> Result<Seen<()>, StepError> {
+        Ok(Seen::Todo(()))
+    }
+
+    async fn apply(&self, world: &W, permit: &Permit, _before: &()) -> Result<(), StepError> {
+        let prepared = self.source.prepare_soon(world).await?;
+        let origin = Origin {
+            cluster: prepared.cluster.clone(),
+            broker_name: prepared.broker_name.clone(),
+            version: Version::from_ordinal(prepared.version),
+        };
+        let source = master(world, &self.source.stateful_set).await?;
+        let targets = masters(world, &self.targets).await?;
+        let (source, prepared, origin) = (&source, &prepared, &origin);
+        let equalised = targets.iter().map(|target| async move {
+            if let Some(Lack { wanted, difference }) = self.lack(world, source, prepared, target).await? {
+                let entries = difference.to_apply(&wanted);
+                let sha256 = world.send_metadata(permit, target, &entries, origin).await?;
+                world.apply_metadata(permit, target, &sha256).await?;
+            }
+            Ok::<(), WorldError>(())
+        });
+        try_join_all(equalised).await?;
+        Ok(())
+    }
+
+    async fn confirm(&self, world: &W) -> Result<(), StepError> {
+        let what = "the new master(s) have every topic and subscription group";
+        until(world, what, EQUAL_WITHIN, || async move {
+            match self.first_lack(world).await {
+                Ok(None) => Look::Holds(()),
+                Ok(Some(lack)) => Look::NotYet(lack),
+                Err(error) => Look::NotYet(error.to_string()),
+            }
+        })
+        .await
+    }
+
+    /// The masters go when the steps before are undone.
+    async fn undo(&self, _world: &W, _permit: &Permit, _before: &()) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+impl EqualiseMetadata {
+    /// What a new master lacks or has otherwise; `None` when that is nothing. Digests tell it in the usual case, so
+    /// that no table has to travel.
+    async fn lack<W: World>(
+        &self,
+        world: &W,
+        source: &Pod,
+        prepared: &PreparedExport,
+        target: &Pod,
+    ) -> Result<Option<Lack>, WorldError> {
+        let there = world.prepare_export(target, self.source.options(), &BTreeSet::new()).await?;
+        let digests = |prepared: &PreparedExport| {
+            (prepared.bundle.topics, prepared.bundle.groups, prepared.bundle.request_modes)
+        };
+        if digests(prepared) == digests(&there) {
+            return Ok(None);
+        }
+        let wanted = world.metadata(source, &prepared.bundle).await?;
+        let present = world.metadata(target, &there.bundle).await?;
+        let difference = difference(&wanted, &present);
+        Ok((!difference.nothing_to_apply()).then_some(Lack { wanted, difference }))
+    }
+
+    /// The first thing that a new master lacks, in words.
+    async fn first_lack<W: World>(&self, world: &W) -> Result<Option<String>, WorldError> {
+        let prepared = self.source.prepare(world).await?;
+        let source = master(world, &self.source.stateful_set).await?;
+        for target in masters(world, &self.targets).await? {
+            if let Some(lack) = self.lack(world, &source, &prepared, &target).await? {
+                return Ok(Some(format!("pod `{}` lacks {}", target.name, lack.in_words())));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Lack {
+    fn in_words(&self) -> String {
+        let Difference { topics, groups, request_modes } = &self.difference;
+        let topics = topics.iter().filter(|change| change.applies());
+        let groups = groups.iter().filter(|change| change.applies());
+        let modes = request_modes.iter().filter(|change| change.applies());
+        let all: Vec<String> = topics
+            .map(|change| format!("topic `{}`", change.name))
+            .chain(groups.map(|change| format!("group `{}`", change.name)))
+            .chain(modes.map(|change| format!("request mode of `{}`", change.name)))
+            .collect();
+        match all.as_slice() {
+            [only] => format!("{only}, or has it otherwise"),
+            [first, ..] => format!("{} entries or has them otherwise, {first} among them", all.len()),
+            [] => "nothing".to_owned(),
+        }
+    }
+}
