@@ -1,0 +1,5 @@
+//! The command line of the plugin: flags, help, exit codes, and every printed character.
+
+pub mod cli;
+pub mod failure;
+pub mod output;
