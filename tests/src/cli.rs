@@ -1,0 +1,168 @@
+//! The verbs of `cargo lab`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cluster::Kubectl;
+use crate::error::{LabError, Result};
+use crate::home::Home;
+use crate::lock::{self, LabLock};
+use crate::{bench, binaries, check, cluster, demo, images, packages, progress, suite};
+
+/// A real Kubernetes and real RocketMQ on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "cargo lab", bin_name = "cargo lab", version, arg_required_else_help = true)]
+struct Arguments {
+    /// Use the cluster of this kubeconfig instead of one made on this machine.
+    #[arg(long, global = true, value_name = "FILE", env = "ROCKETMQ_LAB_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Start the cluster, or repair it; installs and builds what is missing.
+    Up,
+    /// Take the cluster down; programs and images stay in the cache.
+    Down,
+    /// Show what runs.
+    Status,
+    /// Build RocketMQ images from the published jars, and the agent's image from this tree.
+    Images {
+        /// Versions of RocketMQ, such as 5.3.3; without any, those of the tests.
+        versions: Vec<String>,
+    },
+    /// Print the path of the kubeconfig.
+    Kubeconfig,
+    /// Create a RocketMQ cluster, look at it, scale its name servers; leaves it up and shows how to repeat it by hand.
+    Demo,
+    /// Formatting, lints, documentation, unit tests.
+    Check,
+    /// The checks, then the end-to-end tests on real Kubernetes and real RocketMQ.
+    Test {
+        /// Only the end-to-end tests whose name holds this.
+        filter: Option<String>,
+        /// In place of the end-to-end tests, what takes hours: the plugin killed at every step of an operation, and more
+        /// versions of RocketMQ. Without a filter, docs/exhaustive.md gets its tables.
+        #[arg(long)]
+        exhaustive: bool,
+    },
+    /// Measure on the lab's cluster what the tests do not: large brokers.
+    Bench {
+        #[command(subcommand)]
+        measurement: Measurement,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Measurement {
+    /// A broker's topics and subscription groups, brought to a new one; at full size, docs/bench.md gets the numbers.
+    Metadata(bench::Size),
+}
+
+/// Runs `cargo lab` with the arguments of this process.
+pub fn run() -> ExitCode {
+    progress::begin();
+    match dispatch(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress::error(error.report());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<()> {
+    let home = Home::from_environment()?;
+    match (arguments.verb, arguments.kubeconfig) {
+        (Verb::Check, _) => {
+            check::formatting()?;
+            check::code()
+        }
+        (Verb::Up, None) => up(&home).map(drop),
+        (Verb::Down, None) => {
+            packages::require_root()?;
+            let _lock = lock::acquire()?;
+            cluster::down(&home)?;
+            progress::note("the lab is down");
+            Ok(())
+        }
+        (Verb::Status, None) => cluster::status(&home),
+        (Verb::Images { versions }, None) => {
+            versions.iter().try_for_each(|version| images::require_version(version))?;
+            let lock = if versions.is_empty() {
+                suite::cluster_with_images(&home, &suite::VERSIONS)?
+            } else {
+                up(&home)?
+            };
+            for version in &versions {
+                images::rocketmq(&home, version, &lock)?;
+            }
+            images::agent(&home, &lock)
+        }
+        (Verb::Kubeconfig, kubeconfig) => {
+            progress::answer(kubeconfig.unwrap_or_else(|| home.kubeconfig()).display().to_string());
+            Ok(())
+        }
+        (Verb::Demo, kubeconfig) => demo::demo(&home, kubeconfig.as_deref()),
+        (Verb::Test { filter, exhaustive }, kubeconfig) => {
+            let tests = if exhaustive { suite::Tests::Exhaustive } else { suite::Tests::Promises };
+            suite::test(&home, kubeconfig.as_deref(), tests, filter.as_deref())
+        }
+        (Verb::Bench { measurement: Measurement::Metadata(size) }, None) => bench::metadata(&home, &size),
+        (Verb::Bench { .. }, Some(_)) => {
+            Err(LabError::new("a measurement looks at processes of pods, so their node must be this machine")
+                .hint("without `--kubeconfig` it uses the lab's own cluster"))
+        }
+        (Verb::Up | Verb::Status, Some(kubeconfig)) => existing_cluster(&home, &kubeconfig),
+        (Verb::Down, Some(_)) => {
+            Err(LabError::new("this cluster was not made by the lab, so it is left as it is"))
+        }
+        (Verb::Images { .. }, Some(_)) => {
+            Err(LabError::new("this cluster was not made by the lab, which cannot give it images")
+                .hint("push apache/rocketmq and the agent's image where this cluster pulls from"))
+        }
+    }
+}
+
+/// Brings the lab up, from whatever this machine has.
+///
+/// # Errors
+/// When the user is not root, or something cannot be installed, built or started.
+pub(crate) fn up(home: &Home) -> Result<LabLock> {
+    packages::require_root()?;
+    let lock = lock::acquire()?;
+    crate::home::make_folder(&home.logs())?;
+    packages::ensure(home)?;
+    binaries::ensure(home)?;
+    cluster::up(home, &lock)?;
+    Ok(lock)
+}
+
+/// Checks that the cluster of `kubeconfig`, which the lab did not make, can be used.
+///
+/// # Errors
+/// When it cannot be reached or has no ready node.
+pub(crate) fn existing_cluster(home: &Home, kubeconfig: &Path) -> Result<()> {
+    binaries::ensure_kubectl(home)?;
+    Kubectl::of_cluster(home, kubeconfig.to_path_buf()).node_is_ready()?;
+    progress::note(format!("the cluster of {} is ready", kubeconfig.display()));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+        let words = ["lab", "bench", "metadata", "--topics", "100"];
+        assert!(matches!(Arguments::parse_from(words).verb, Verb::Bench { .. }));
+    }
+}

@@ -1,0 +1,231 @@
+//! One test: a namespace of its own, what is shown when it fails, and when it may run.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::e2e::kubectl::Kubectl;
+use crate::error::{Context, LabError, Result};
+use crate::home;
+use crate::progress;
+
+/// What a machine of two cores carries at once: one [`Lane::Main`] beside one [`Lane::Side`], or three of these.
+const PLACES: usize = 3;
+
+static PLACES_LEFT: Mutex<Places> = Mutex::new(Places { free: PLACES, main_waiting: 0, main_running: 0 });
+static PLACE_FREED: Condvar = Condvar::new();
+
+/// How much of the machine a test takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// A test that measures traffic for minutes: it runs beside one other at most, and before those that wait.
+    Main,
+    /// Any other.
+    Side,
+}
+
+impl Lane {
+    fn places(self) -> usize {
+        match self {
+            Self::Main => 2,
+            Self::Side => 1,
+        }
+    }
+}
+
+/// A test that failed; its `Debug` form, which the test harness prints, is the report.
+pub struct Failed(String);
+
+impl std::fmt::Debug for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a test works with.
+#[derive(Debug)]
+pub struct Scene {
+    /// The test's name, for what it says.
+    pub row: String,
+    /// `kubectl` in the test's namespace.
+    pub kubectl: Kubectl,
+    folder: TempDir,
+}
+
+impl Scene {
+    /// Writes `text` to a file of the test's own and returns its path as text.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn file(&self, name: &str, text: &str) -> Result<String> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
+        Ok(path.display().to_string())
+    }
+
+    /// A folder of the test's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Says what the test is about to do.
+    pub fn step(&self, text: &str) {
+        progress::note(format!("{}: {text}", self.row));
+    }
+}
+
+/// Runs a test in a namespace of its own, if `ROCKETMQ_E2E=1`; else says what it needs.
+/// Shows pods, events, logs and journals when it fails; keeps the namespace with `ROCKETMQ_E2E_KEEP=1`.
+///
+/// # Errors
+/// What was wrong.
+pub fn scene(
+    row: &str,
+    lane: Lane,
+    act: impl FnOnce(&Scene) -> Result<()>,
+) -> std::result::Result<(), Failed> {
+    if std::env::var("ROCKETMQ_E2E").as_deref() != Ok("1") {
+        progress::note(format!("{row} needs the lab: it runs in `cargo lab test`"));
+        return Ok(());
+    }
+    let _place = Place::take(lane);
+    let start = Instant::now();
+    let result = in_namespace(row, act);
+    let seconds = start.elapsed().as_secs();
+    match result {
+        Ok(()) => {
+            progress::note(format!("{row} passed in {seconds} s"));
+            Ok(())
+        }
+        Err(error) => Err(Failed(format!("{row} failed after {seconds} s\n{}", error.report()))),
+    }
+}
+
+fn in_namespace(row: &str, act: impl FnOnce(&Scene) -> Result<()>) -> Result<()> {
+    let kubectl = Kubectl::of_the_lab(&namespace("e2e", row))?;
+    on_stage(row, kubectl, act)
+}
+
+/// A namespace of this process's own.
+pub fn namespace(kind: &str, row: &str) -> String {
+    let short: String = row.chars().take(40).map(|c| if c == '_' { '-' } else { c }).collect();
+    format!("{kind}-{}-{}", short.trim_end_matches('-'), std::process::id())
+}
+
+/// Makes the namespace of `kubectl`, acts there, and takes it away; when that fails, saves its state first.
+///
+/// # Errors
+/// What `act` says, or when the namespace cannot be made or deleted.
+pub fn on_stage<T>(row: &str, kubectl: Kubectl, act: impl FnOnce(&Scene) -> Result<T>) -> Result<T> {
+    let namespace = kubectl.namespace().to_owned();
+    kubectl.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))?;
+    let folder = tempfile::tempdir().context(|| "cannot make a temporary folder")?;
+    // A temporary folder is its maker's alone; pods must pass through it to theirs.
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))
+        .context(|| "cannot open a folder")?;
+    let scene = Scene { row: row.to_owned(), kubectl, folder };
+    // A panic of an assertion must not skip the dump.
+    let result = catch_unwind(AssertUnwindSafe(|| act(&scene)))
+        .unwrap_or_else(|_| Err(LabError::new(format!("{row} panicked; its message stands above"))));
+    if result.is_err() {
+        match dump(&scene) {
+            Ok(path) => progress::note(format!("{row}: the state of the namespace is in {}", path.display())),
+            Err(error) => progress::note(format!("{row}: no state could be saved: {}", error.report())),
+        }
+    }
+    if std::env::var("ROCKETMQ_E2E_KEEP").as_deref() == Ok("1") {
+        progress::note(format!("{row}: namespace {namespace} is kept"));
+    } else {
+        scene.kubectl.run(&["delete", "namespace", &namespace, "--wait=false"])?;
+        // The machine is needed for other tests, and the test's folder goes with the scene: no pod may use it any more.
+        scene.kubectl.run(&["delete", "pods", "--all", "--grace-period=1"])?;
+    }
+    result
+}
+
+/// Writes what explains a failure into a file below `target`: pods, events, journals and records, and every container's
+/// log, also of its run before.
+fn dump(scene: &Scene) -> Result<PathBuf> {
+    let mut text = String::new();
+    let mut show = |arguments: &[&str]| {
+        let shown = scene.kubectl.run(arguments).unwrap_or_else(|error| error.report());
+        text.push_str(&format!("$ kubectl {}\n{shown}\n\n", arguments.join(" ")));
+    };
+    show(&["get", "all,pvc,lease", "-o", "wide"]);
+    show(&["get", "events", "--sort-by=.lastTimestamp"]);
+    show(&["describe", "pods"]);
+    show(&["get", "configmaps", "-o", "yaml"]);
+    let pods = scene.kubectl.json(&["get", "pods"])?;
+    for pod in pods["items"].as_array().into_iter().flatten() {
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        for container in containers(pod) {
+            show(&["logs", name, "-c", container, "--tail=400"]);
+            show(&["logs", name, "-c", container, "--tail=100", "--previous"]);
+        }
+    }
+    let folder = home::repository().join("target/e2e");
+    home::make_folder(&folder)?;
+    let path = folder.join(format!("{}.txt", scene.row));
+    home::write_file(&path, text)?;
+    Ok(path)
+}
+
+fn containers(pod: &Value) -> impl Iterator<Item = &str> {
+    ["initContainers", "containers"]
+        .into_iter()
+        .flat_map(|list| pod["spec"][list].as_array().into_iter().flatten())
+        .filter_map(|container| container["name"].as_str())
+}
+
+struct Places {
+    free: usize,
+    main_waiting: usize,
+    main_running: usize,
+}
+
+/// A test's places, given back when it ends.
+struct Place(Lane);
+
+impl Place {
+    fn take(lane: Lane) -> Self {
+        let mut places = PLACES_LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+        if lane == Lane::Main {
+            places.main_waiting += 1;
+        }
+        // Without the second half, small tests that follow each other would never leave two places free at once.
+        let must_wait = |places: &mut Places| {
+            places.free < lane.places()
+                || lane == Lane::Side && places.main_waiting > 0 && places.main_running == 0
+        };
+        let mut places = PLACE_FREED.wait_while(places, must_wait).unwrap_or_else(PoisonError::into_inner);
+        places.free -= lane.places();
+        if lane == Lane::Main {
+            places.main_waiting -= 1;
+            places.main_running += 1;
+        }
+        drop(places);
+        PLACE_FREED.notify_all();
+        Self(lane)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut places = PLACES_LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+        places.free += self.0.places();
+        if self.0 == Lane::Main {
+            places.main_running -= 1;
+        }
+        drop(places);
+        PLACE_FREED.notify_all();
+    }
+}
+
+/// How long pods may take to be as a test wants them: images are pulled and JVMs started, several at once.
+pub const PODS_WITHIN: Duration = Duration::from_secs(240);

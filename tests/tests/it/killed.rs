@@ -1,0 +1,41 @@
+//! The plugin killed with SIGKILL at moments of its journal, and the operation ended from elsewhere.
+
+use lab::e2e::clusters::{self, Shape};
+use lab::e2e::journal::Moment;
+use lab::e2e::judge::Judge;
+use lab::e2e::kill;
+use lab::e2e::scene::{Lane, scene};
+
+use crate::Verdict;
+
+/// After `started` of the StatefulSet step, of the bridge step, and after `done` of the route matrix.
+const MOMENTS: [Moment; 3] =
+    [Moment::Started("grow-name-servers"), Moment::Started("bridge-brokers"), Moment::Done("prove-routes")];
+
+#[test]
+fn killed_cli_resumes() -> Verdict {
+    scene("killed-cli-resumes", Lane::Side, |scene| {
+        let judge = Judge::new()?;
+        Shape { version: "5.3.3", name_servers: 1, groups: 2, replicas: 0 }.apply(scene)?;
+        for (moment, size) in MOMENTS.into_iter().zip(2..) {
+            let operation = kill::at(scene, moment, &clusters::scale_arguments(&size.to_string()))?;
+            kill::end(&scene.kubectl, "resume", &operation)?;
+            clusters::is_settled(&scene.kubectl, &judge, size)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn killed_cli_undoes() -> Verdict {
+    scene("killed-cli-undoes", Lane::Side, |scene| {
+        let judge = Judge::new()?;
+        Shape { version: "5.3.3", name_servers: 1, groups: 2, replicas: 0 }.apply(scene)?;
+        for moment in MOMENTS {
+            let operation = kill::at(scene, moment, &clusters::scale_arguments("3"))?;
+            kill::end(&scene.kubectl, "undo", &operation)?;
+            clusters::is_settled(&scene.kubectl, &judge, 1)?;
+        }
+        Ok(())
+    })
+}
