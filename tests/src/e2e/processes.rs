@@ -1,19 +1,27 @@
 //! Processes of pods as this machine sees them: an image FROM scratch has no `kill` of its own.
 //! So these tests need the lab on this machine and root, as the lab itself does.
 
-use std::time::Duration;
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::e2e::kubectl::Kubectl;
 use crate::e2e::pods::Pod;
-use crate::e2e::watch;
 use crate::error::{Context, LabError, Result};
-use crate::wait::Look;
 
 /// The name of the agent's process.
 const AGENT: &str = "rocketmq-agent";
+
+/// The name of a broker's process.
+const JAVA: &str = "java";
+
+/// How long a test waits for the writes of a list that changes.
+const WRITES_WITHIN: Duration = Duration::from_secs(180);
 
 /// Kills a pod's agent with SIGKILL.
 ///
@@ -29,26 +37,27 @@ pub fn kill_agent(pod: &Pod) -> Result<()> {
 /// When there is not exactly one.
 pub fn agent(pod: &Pod) -> Result<Pid> {
     // A probe is the same program; the agent is the one that every other descends from: process 1 of its container.
-    let mark = format!("POD_UID={}", pod.uid);
-    let mut agents = Vec::new();
+    only(pod, AGENT, is_first_of_its_namespace)
+}
+
+/// The one process of a pod with that name whose `/proc/PID/status` is as wanted.
+fn only(pod: &Pod, name: &str, wanted: impl Fn(&[u8]) -> bool) -> Result<Pid> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").context(|| "cannot read /proc")?.flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
             continue;
         };
         let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
-        let environment = read("environ");
-        let of_pod = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
-        if of_pod
-            && read("comm").trim_ascii() == AGENT.as_bytes()
-            && is_first_of_its_namespace(&read("status"))
-        {
-            agents.push(pid);
+        // The kubelet names a pod's control group after the pod's uid.
+        let of_pod = String::from_utf8_lossy(&read("cgroup")).contains(&pod.uid);
+        if of_pod && read("comm").trim_ascii() == name.as_bytes() && wanted(&read("status")) {
+            found.push(pid);
         }
     }
-    match agents.as_slice() {
-        [agent] => Ok(Pid::from_raw(*agent)),
+    match found.as_slice() {
+        [only] => Ok(Pid::from_raw(*only)),
         others => Err(LabError::new(format!(
-            "pod `{}` has {} agents on this machine, not one",
+            "pod `{}` has {} processes `{name}` on this machine, not one",
             pod.name,
             others.len()
         ))),
@@ -75,48 +84,64 @@ pub fn signal_java(kubectl: &Kubectl, pod: &Pod, container: &str, signal: &str) 
     kubectl.sh(&pod.name, container, &SIGNAL_JAVA.replace("SIGNAL", signal)).map(drop)
 }
 
-/// In the command line of [`kill_java_after_writes`]'s loop, to find it by.
-const WATCHES: &str = "e2e-watches-broker-conf";
+/// The folder of a broker's configuration, in each of its containers.
+const BROKER_CONFIGURATION: &str = "etc/rocketmq/broker";
 
-/// Kills a broker's Java with SIGKILL as soon as its `broker.conf` was written `writes` times. Returns when it did.
-///
-/// # Errors
-/// When the container cannot be entered, or so many writes do not come.
-pub fn kill_java_after_writes(kubectl: &Kubectl, pod: &Pod, container: &str, writes: usize) -> Result<()> {
-    // The agent replaces the file by rename, which gives it another inode; 5.x writes into it, which gives it another
-    // size. A write counts, and the kill comes, once two looks in a row agree on the size: it is whole then. The loop
-    // counts its looks, for a small image has no clock: so many take a few minutes.
-    let script = format!(
-        r#": {WATCHES}; f=/etc/rocketmq/broker/broker.conf; was="$(ls -il $f)"; n=0; looks=0
-while [ $n -lt {writes} ]; do
-  is="$(ls -il $f)"; [ "$is" = "$was" ] || {{ n=$((n+1)); was="$is"; }}
-  looks=$((looks+1)); [ $looks -lt 200000 ] || exit 3
-done
-until is="$(ls -il $f)"; [ "$is" = "$was" ]; do was="$is"; done
-{}"#,
-        SIGNAL_JAVA.replace("SIGNAL", "KILL")
-    );
-    // Killing Java ends the container, and with it this command in one way or another: the restart is the proof.
-    match kubectl.sh(&pod.name, container, &script) {
-        Err(error) if error.report().contains("exit code 3") => {
-            Err(LabError::new(format!("broker.conf of pod `{}` was not written {writes} times", pod.name)))
-        }
-        _ => Ok(()),
-    }
+/// The broker's configuration, in [`BROKER_CONFIGURATION`].
+const BROKER_CONF: &str = "broker.conf";
+
+/// An ear at a broker's `broker.conf`: no write is missed from when it is there, however busy the machine.
+#[derive(Debug)]
+pub struct BrokerConfWrites {
+    pod: String,
+    java: Pid,
+    inotify: Inotify,
 }
 
-/// Waits until the loop of [`kill_java_after_writes`] looks.
-///
-/// # Errors
-/// When it does not start.
-pub fn await_watch_of_writes(kubectl: &Kubectl, pod: &Pod, container: &str) -> Result<()> {
-    // The brackets keep this command from finding itself. Processes that end under its eyes are no error.
-    let script = format!("grep -ls '{}' /proc/[0-9]*/cmdline; true", WATCHES.replace("e2e", "e2[e]"));
-    watch::until("the loop that watches broker.conf", Duration::from_secs(30), || {
-        match kubectl.sh(&pod.name, container, &script) {
-            Ok(found) if found.is_empty() => Look::NotYet("it does not run yet".to_owned()),
-            Ok(_) => Look::Ready(()),
-            Err(error) => Look::NotYet(error.to_string()),
+impl BrokerConfWrites {
+    /// Listens at the `broker.conf` of a pod whose Java runs.
+    ///
+    /// # Errors
+    /// When Java does not run, or its folder cannot be watched.
+    pub fn of(pod: &Pod) -> Result<Self> {
+        let java = only(pod, JAVA, |_| true)?;
+        let folder = format!("/proc/{java}/root/{BROKER_CONFIGURATION}");
+        let inotify =
+            Inotify::init(InitFlags::IN_NONBLOCK).context(|| "cannot listen for writes of files")?;
+        // The agent replaces the file by rename; 4.x does, too, 5.x writes into it.
+        inotify
+            .add_watch(folder.as_str(), AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE)
+            .context(|| format!("cannot listen at `{folder}`"))?;
+        Ok(Self { pod: pod.name.clone(), java, inotify })
+    }
+
+    /// Kills Java with SIGKILL as soon as the file was written `writes` times.
+    ///
+    /// # Errors
+    /// When so many writes do not come in time, or Java has ended before.
+    pub fn kill_java_after(self, writes: usize) -> Result<()> {
+        let deadline = Instant::now() + WRITES_WITHIN;
+        let mut seen = 0;
+        while seen < writes {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(LabError::new(format!(
+                    "broker.conf of pod `{}` was written {seen} times in {} s, not {writes}",
+                    self.pod,
+                    WRITES_WITHIN.as_secs()
+                )));
+            }
+            let mut ready = [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)];
+            let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut ready, left).context(|| "cannot wait for writes of files")? {
+                0 => {}
+                _ => {
+                    let events = self.inotify.read_events().context(|| "cannot read what was written")?;
+                    let of_file = |name: &OsString| name == BROKER_CONF;
+                    seen += events.iter().filter(|event| event.name.as_ref().is_some_and(of_file)).count();
+                }
+            }
         }
-    })
+        kill(self.java, Signal::SIGKILL).context(|| format!("cannot kill the Java of pod `{}`", self.pod))
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lab::e2e::clusters::{self, BROKER_CONTAINER, Shape, name_server_pods};
 use lab::e2e::judge::Judge;
 use lab::e2e::pods;
-use lab::e2e::processes;
+use lab::e2e::processes::{self, BrokerConfWrites};
 use lab::e2e::scene::{Lane, PODS_WITHIN, Scene, scene};
 use lab::e2e::traffic::Traffic;
 use lab::e2e::watch::{self, ensure};
@@ -70,13 +70,8 @@ fn java_killed_after_each_write_of_broker_conf_comes_back_with_the_new_list() ->
         Shape { version: "5.3.3", name_servers: 1, groups: 1, replicas: 0 }.apply(scene)?;
         for (writes, size) in [(1, 2), (2, 3)] {
             let broker = pods::pod(kubectl, "broker-0-master-0")?;
-            let killer = {
-                let (kubectl, broker) = (kubectl.clone(), broker.clone());
-                std::thread::spawn(move || {
-                    processes::kill_java_after_writes(&kubectl, &broker, BROKER_CONTAINER, writes)
-                })
-            };
-            processes::await_watch_of_writes(kubectl, &broker, BROKER_CONTAINER)?;
+            let conf = BrokerConfWrites::of(&broker)?;
+            let killer = std::thread::spawn(move || conf.kill_java_after(writes));
             scene.step(&format!("scales to {size} and kills Java after write {writes}"));
             clusters::scale(kubectl, size)?.expect_code(0)?;
             killer.join().map_err(|_| LabError::new("the thread that kills Java panicked"))??;
