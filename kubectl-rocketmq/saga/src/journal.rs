@@ -179,10 +179,11 @@ impl StepState {
             (Self::Pending | Self::Failed { before: None, .. }, StepEvent::Started { before }) => {
                 Some(Self::Started { before: before.clone() })
             }
-            // Tried again after a pause: what was before the first try is what undo restores.
-            (Self::Failed { before: Some(before), .. }, StepEvent::Started { .. }) => {
-                Some(Self::Started { before })
-            }
+            // Tried again after a pause, or waited for again: what was before the first try is what undo restores.
+            (
+                Self::Failed { before: Some(before), .. } | Self::Done { before: Some(before) },
+                StepEvent::Started { .. },
+            ) => Some(Self::Started { before }),
             (Self::Pending | Self::Failed { before: None, .. }, StepEvent::Done) => {
                 Some(Self::Done { before: None })
             }
@@ -359,7 +360,8 @@ impl Journal {
 
     fn forward(&mut self, step: usize, event: &StepEvent) -> Option<()> {
         let earlier_done = self.states.iter().take(step).all(|state| matches!(state, StepState::Done { .. }));
-        if !earlier_done || matches!(event, StepEvent::UndoStarted) {
+        let later_pending = self.states.iter().skip(step + 1).all(|state| *state == StepState::Pending);
+        if !earlier_done || !later_pending || matches!(event, StepEvent::UndoStarted) {
             return None;
         }
         let state = self.states.get_mut(step)?;

@@ -78,9 +78,9 @@ pub(crate) struct Run<'a, W, J, L> {
 impl<'a, W: Sync, J: JournalStore, L: ClusterLock> Run<'a, W, J, L> {
     pub(crate) async fn go(&mut self, way: Way) -> Outcome {
         let gone = match way {
-            Way::Forward => self.forward().await,
+            Way::Forward => self.forward(0).await,
             Way::ForwardAgain => match self.record(Event::Resumed).await {
-                Ok(()) => self.forward().await,
+                Ok(()) => self.forward(self.first_again()).await,
                 Err(outcome) => Err(outcome),
             },
             Way::Back => self.back("undo was asked for").await,
@@ -88,11 +88,19 @@ impl<'a, W: Sync, J: JournalStore, L: ClusterLock> Run<'a, W, J, L> {
         gone.unwrap_or_else(|outcome| *outcome)
     }
 
-    async fn forward(&mut self) -> Result<Outcome, Box<Outcome>> {
-        for step in 0..self.operation.steps.len() {
-            if matches!(self.journal.states().get(step), Some(StepState::Done { .. })) {
-                continue;
-            }
+    /// Where a resumed run goes on: at the first step that is not done, or at the one before it if that only waited for
+    /// what others do, for they may have gone on since.
+    fn first_again(&self) -> usize {
+        let states = self.journal.states();
+        let done = states.iter().take_while(|state| matches!(state, StepState::Done { .. })).count();
+        let last = done.saturating_sub(1);
+        let only_waited = self.operation.steps.get(last).is_some_and(|step| step.interruptible());
+        let acted = matches!(states.get(last), Some(StepState::Done { before: Some(_) }));
+        if only_waited && acted && states.get(done) == Some(&StepState::Pending) { last } else { done }
+    }
+
+    async fn forward(&mut self, first: usize) -> Result<Outcome, Box<Outcome>> {
+        for step in first..self.operation.steps.len() {
             self.still_locked()?;
             if let Some(reason) = self.executor.interrupt.reason() {
                 self.record(Event::Paused { reason: reason.clone() }).await?;
@@ -141,7 +149,9 @@ impl<'a, W: Sync, J: JournalStore, L: ClusterLock> Run<'a, W, J, L> {
         let interruptible = step.interruptible();
         let before: Value = match self.journal.states().get(number) {
             Some(StepState::Started { before }) => before.clone(),
-            Some(StepState::Failed { before: Some(before), .. }) => {
+            Some(
+                StepState::Failed { before: Some(before), .. } | StepState::Done { before: Some(before) },
+            ) => {
                 let before = before.clone();
                 self.record_step(number, StepEvent::Started { before: before.clone() })
                     .await

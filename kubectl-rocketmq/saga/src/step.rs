@@ -165,8 +165,8 @@ pub trait Step<W>: Send + Sync {
         Reversal::Undoable
     }
 
-    /// Whether the step may be left at any moment while it acts, because it only waits for what others do. The first
-    /// wish to stop ends it then; another step is finished first.
+    /// Whether the step only waits for what others do. It may be left at any moment then: the first wish to stop ends it,
+    /// while another step is finished first. And a run that is resumed right after it waits once more.
     fn interruptible(&self) -> bool {
         false
     }

@@ -284,6 +284,27 @@ async fn a_step_that_only_waits_is_left_at_the_first_wish_and_is_in_no_doubt() {
 }
 
 #[tokio::test]
+async fn a_run_that_was_killed_after_a_wait_waits_once_more_but_not_when_it_went_on() {
+    let values = vec![("a".to_owned(), 1), ("wait".to_owned(), 2), ("c".to_owned(), 3)];
+    let operation = Operation::new::<Fill>(&values).unwrap();
+    let whole = Place::default().executor().run("demo", &operation).await.unwrap().journal;
+    let resumed_after = async |events: usize| {
+        let place = Place::default();
+        let mut revision = place.journals.create(whole.header()).await.unwrap();
+        for (number, entry) in whole.entries().iter().take(events).enumerate() {
+            revision = place.journals.append(whole.id(), &revision, number, entry).await.unwrap();
+        }
+        assert_eq!(place.resume(whole.id()).await.unwrap().outcome, Outcome::Done);
+        place.world.values().into_keys().collect::<Vec<String>>()
+    };
+    // Nothing is in the world but what a resumed run does again.
+    assert_eq!(resumed_after(2).await, ["c", "wait"], "done: a");
+    assert_eq!(resumed_after(3).await, ["c", "wait"], "begun: wait");
+    assert_eq!(resumed_after(4).await, ["c", "wait"], "done: wait");
+    assert_eq!(resumed_after(5).await, ["c"], "begun: c");
+}
+
+#[tokio::test]
 async fn one_unfinished_operation_keeps_the_next_from_beginning() {
     let place = Place::on(World::default());
     place.interrupt.after_step("interrupted");

@@ -118,7 +118,7 @@ fn a_step_goes_only_these_ways() {
         .map(|state| events.iter().map(|event| if state.next(event).is_some() { 'x' } else { '.' }).collect())
         .collect();
     // Columns: started, done, failed, undo_started, undone, undo_failed.
-    let expected = ["xxx...", ".xxx..", "...x..", "......", "x..x..", "xxx...", "....xx", "......", "......"];
+    let expected = ["xxx...", ".xxx..", "x..x..", "......", "x..x..", "xxx...", "....xx", "......", "......"];
     assert_eq!(table, expected);
 }
 
