@@ -395,8 +395,11 @@ impl World for LiveWorld {
         tokio::time::sleep(duration).await;
     }
 
-    fn waiting_for(&self, what: &str) {
-        self.told.send_modify(|told| told.waiting = what.to_owned());
+    fn waiting_for_each(&self, what: &str, rows: Vec<String>) {
+        self.told.send_modify(|told| {
+            what.clone_into(&mut told.waiting);
+            told.rows = rows;
+        });
     }
 
     fn moved(&self, what: &str, bytes: u64, of: u64) {

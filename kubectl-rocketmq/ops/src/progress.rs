@@ -37,6 +37,9 @@ pub enum Progress {
     Waiting {
         /// For what, and what is missing.
         what: String,
+        /// The same one by one, as lines of a table with a head; empty where `what` says all.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        rows: Vec<String>,
     },
     /// The running step moves data.
     Moved {
@@ -82,6 +85,8 @@ pub trait Observer: Send + Sync {
 pub(crate) struct Told {
     /// What is being waited for.
     pub(crate) waiting: String,
+    /// The same one by one.
+    pub(crate) rows: Vec<String>,
     /// Bytes that are where they shall be, and how many there are, by what is moved.
     pub(crate) moved: BTreeMap<String, (u64, u64)>,
 }
@@ -91,8 +96,8 @@ pub(crate) async fn tell(mut told: watch::Receiver<Told>, observer: &dyn Observe
     let mut last = Told::default();
     while told.changed().await.is_ok() {
         let now = told.borrow_and_update().clone();
-        if now.waiting != last.waiting {
-            observer.progress(Progress::Waiting { what: now.waiting.clone() });
+        if (&now.waiting, &now.rows) != (&last.waiting, &last.rows) {
+            observer.progress(Progress::Waiting { what: now.waiting.clone(), rows: now.rows.clone() });
         }
         for (what, (bytes, of)) in &now.moved {
             if last.moved.get(what) != Some(&(*bytes, *of)) {
@@ -146,7 +151,7 @@ impl saga::Observer for Translator<'_> {
         let (step, of, change, state) = match progress {
             P::Journaled { id } => return self.journaled(id),
             P::Waiting { what } => {
-                return self.observer.progress(Progress::Waiting { what: what.to_owned() });
+                return self.observer.progress(Progress::Waiting { what: what.to_owned(), rows: Vec::new() });
             }
             P::Warning { what } => {
                 return self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(what.to_owned());
@@ -200,12 +205,16 @@ mod tests {
             assert!(telling.as_mut().now_or_never().is_none(), "it goes on");
             std::mem::take(&mut *heard.0.lock().unwrap())
         };
-        let waiting = Progress::Waiting { what: "pods".to_owned() };
+        let waiting = |rows: &[&str]| {
+            let rows = rows.iter().map(|row| (*row).to_owned()).collect();
+            Progress::Waiting { what: "pods".to_owned(), rows }
+        };
         let moved = |what: &str, bytes| Progress::Moved { what: what.to_owned(), bytes, of: 9 };
         let move_to = |told: &mut Told, what: &str, bytes| {
             told.moved.insert(what.to_owned(), (bytes, 9));
         };
-        assert_eq!(after(&|told| told.waiting = "pods".to_owned()), [waiting]);
+        assert_eq!(after(&|told| told.waiting = "pods".to_owned()), [waiting(&[])]);
+        assert_eq!(after(&|told| told.rows = vec!["a".to_owned()]), [waiting(&["a"])]);
         assert_eq!(after(&|told| move_to(told, "a", 1)), [moved("a", 1)]);
         assert_eq!(after(&|told| move_to(told, "b", 2)), [moved("b", 2)]);
         assert_eq!(after(&|told| move_to(told, "a", 1)), []);

@@ -303,7 +303,12 @@ pub trait World: Send + Sync {
     fn pause(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 
     /// Tells whoever watches what is being waited for.
-    fn waiting_for(&self, what: &str);
+    fn waiting_for(&self, what: &str) {
+        self.waiting_for_each(what, Vec::new());
+    }
+
+    /// The same, and one by one as lines of a table with a head.
+    fn waiting_for_each(&self, what: &str, rows: Vec<String>);
 
     /// Tells whoever watches how many of a thing's bytes are where they shall be.
     fn moved(&self, what: &str, bytes: u64, of: u64);

@@ -34,6 +34,9 @@ pub struct ChangeArgs {
     /// Stop after the step that runs at this time, for example 10m; 0 is for ever, each step has a deadline of its own
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "0")]
     pub timeout: Duration,
+    /// Show what a step waits for one by one: of a drain each group with its unread messages, rate, time left and clients
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 /// `--dry-run`.
@@ -108,7 +111,7 @@ pub async fn carry_out(
     }
     let options =
         RunOptions { wait: wait.into(), timeout: Some(change.timeout).filter(|timeout| !timeout.is_zero()) };
-    let watcher = Watcher::new(printer.clone());
+    let watcher = Watcher::new(printer.clone(), change.watch);
     let interrupt = ops::progress::Interrupt::new();
     let report = tokio::select! {
         report = prepared.run(options, &watcher, &interrupt) => report.map_err(Failure::from),

@@ -34,10 +34,10 @@ struct Told {
 }
 
 impl Watcher {
-    /// A watcher that starts now.
+    /// A watcher that starts now; `all` where what is waited for is told one by one.
     #[must_use]
-    pub fn new(printer: Arc<Printer>) -> Self {
-        let narrator = Narrator::new(printer.redraws());
+    pub fn new(printer: Arc<Printer>, all: bool) -> Self {
+        let narrator = Narrator::new(printer.redraws(), all);
         Self { printer, started: Instant::now(), told: Mutex::new(Told { narrator, operation: None }) }
     }
 
@@ -135,7 +135,7 @@ mod tests {
         let (sender, signals) = Signals::by_hand();
         let connection = ConnectionArgs { namespace: Some("mq".to_owned()), ..ConnectionArgs::default() };
         let mut context = Context { printer: printer.clone(), signals, connection };
-        let watcher = Watcher::new(printer);
+        let watcher = Watcher::new(printer, false);
         watcher.progress(started());
         sender.try_send(()).unwrap();
         sender.try_send(()).unwrap();
@@ -153,7 +153,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_terminal_lines_carry_the_time_and_silence_ends_after_30_seconds() {
         let (printer, stderr) = watcher();
-        let watcher = Watcher::new(printer);
+        let watcher = Watcher::new(printer, false);
         watcher.progress(started());
         let sentence = "wait for name servers".to_owned();
         watcher.progress(Progress::Step {

@@ -35,6 +35,9 @@ Examples:
   # Back to two: the third goes when nobody wants anything of it any more; its data stay
   kubectl rocketmq scale broker demo --size 2 -n mq
 
+  # The same, and see each group that holds it back
+  kubectl rocketmq scale broker demo --size 2 -n mq --watch
+
   # A second slave for each master
   kubectl rocketmq scale broker demo --replicas 2 -n mq
 

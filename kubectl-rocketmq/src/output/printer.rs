@@ -152,7 +152,8 @@ impl Printer {
         self.suspended(|| self.stderr.write(&format!("{text} ")));
     }
 
-    /// Shows what is being waited for, in place, where that is possible; `None` when nothing is.
+    /// Shows what is being waited for, in place, where that is possible; `None` when nothing is. Its first line is cut to
+    /// the width of the terminal, further ones stand below.
     pub fn waiting(&self, text: Option<&str>) {
         let Some(spinner) = &self.spinner else { return };
         match text {
@@ -161,11 +162,14 @@ impl Printer {
                     spinner.reset();
                     spinner.enable_steady_tick(SPIN_EACH);
                 }
-                spinner.set_message(text.to_owned());
+                let (line, below) = text.split_at(text.find('\n').unwrap_or(text.len()));
+                spinner.set_message(line.to_owned());
+                spinner.set_prefix(below.to_owned());
             }
             None => {
                 spinner.disable_steady_tick();
                 spinner.set_message("");
+                spinner.set_prefix("");
                 spinner.finish_and_clear();
             }
         }
@@ -200,7 +204,7 @@ pub fn log_writer() -> impl Write {
 fn spinner() -> ProgressBar {
     let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     // ASCII: not every locale and font has the dots.
-    match ProgressStyle::with_template("{spinner} {wide_msg}") {
+    match ProgressStyle::with_template("{spinner} {wide_msg}{prefix}") {
         Ok(style) => spinner.with_style(style.tick_chars("|/-\\ ")),
         Err(_) => spinner,
     }

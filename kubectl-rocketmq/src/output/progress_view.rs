@@ -19,6 +19,8 @@ const TOLD_AFTER: Duration = Duration::from_secs(1);
 pub struct Narrator {
     /// True where the running step is shown in place, so that it needs no line of its own.
     redraws: bool,
+    /// True where what is waited for is told one by one.
+    watches: bool,
     step: Option<RunningStep>,
     last_line: Duration,
 }
@@ -30,6 +32,7 @@ struct RunningStep {
     verb: &'static str,
     since: Duration,
     waiting: Option<String>,
+    rows: Vec<String>,
     transfer: Transfer,
     told: bool,
 }
@@ -73,10 +76,10 @@ impl Transfer {
 }
 
 impl Narrator {
-    /// A narrator; `redraws` where a line can be redrawn in place.
+    /// A narrator; `redraws` where a line can be redrawn in place, `watches` where what is waited for is told one by one.
     #[must_use]
-    pub fn new(redraws: bool) -> Self {
-        Self { redraws, ..Self::default() }
+    pub fn new(redraws: bool, watches: bool) -> Self {
+        Self { redraws, watches, ..Self::default() }
     }
 
     /// The line for something that happened, if it deserves one.
@@ -87,9 +90,10 @@ impl Narrator {
                 style.title(escape(operation)),
                 escape(cluster)
             )),
-            Progress::Waiting { what } => {
+            Progress::Waiting { what, rows } => {
                 if let Some(step) = &mut self.step {
                     step.waiting = Some(escape(what).into_owned());
+                    step.rows = rows.iter().map(|row| escape(row).into_owned()).collect();
                 }
                 None
             }
@@ -147,20 +151,26 @@ impl Narrator {
             verb,
             since: now,
             waiting: None,
+            rows: Vec::new(),
             transfer: Transfer::default(),
             told: false,
         });
         None
     }
 
-    /// The line that is redrawn in place: what runs and what it waits for.
+    /// The line that is redrawn in place: what runs and what it waits for; below it that one by one.
     #[must_use]
     pub fn live(&self, now: Duration) -> Option<String> {
         let step = self.step.as_ref()?;
         let now_at = step.transfer.words(now).or_else(|| step.waiting.clone());
         let waiting = now_at.map(|what| format!(": {what}")).unwrap_or_default();
         let so_far = duration(now.saturating_sub(step.since));
-        Some(format!("{}  {}  {}{waiting} ({so_far})", step.position, step.verb, step.sentence))
+        let mut text = format!("{}  {}  {}{waiting} ({so_far})", step.position, step.verb, step.sentence);
+        for row in step.rows.iter().filter(|_| self.watches) {
+            text.push_str("\n  ");
+            text.push_str(row);
+        }
+        Some(text)
     }
 
     /// Where nothing is redrawn: the step that has begun, and a sign of life when nothing was said for a while.
@@ -194,14 +204,18 @@ mod tests {
         Progress::Started { operation: "op-7f3a".to_owned(), cluster: "demo".to_owned(), steps: 7 }
     }
 
+    fn waits(what: &str, rows: &[&str]) -> Progress {
+        Progress::Waiting { what: what.to_owned(), rows: rows.iter().map(|row| (*row).to_owned()).collect() }
+    }
+
     fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
     }
 
     #[test]
     fn without_a_terminal_every_change_is_a_line() {
-        let mut narrator = Narrator::new(false);
-        let waiting = Progress::Waiting { what: "1 of 3 ready\u{1b}[2J".to_owned() };
+        let mut narrator = Narrator::new(false, false);
+        let waiting = waits("1 of 3 ready\u{1b}[2J", &[]);
         let mut told = vec![narrator.line(&started(), at(0), Style::PLAIN)];
         told.push(narrator.line(&step(StepState::Running), at(1), Style::PLAIN));
         told.push(narrator.line(&waiting, at(2), Style::PLAIN));
@@ -217,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_step_that_is_over_at_once_is_one_line() {
-        let mut narrator = Narrator::new(false);
+        let mut narrator = Narrator::new(false, false);
         assert_eq!(narrator.line(&step(StepState::Running), at(1), Style::PLAIN), None);
         assert_eq!(narrator.heartbeat(at(1)), None);
         assert!(narrator.line(&step(StepState::Done), at(1), Style::PLAIN).is_some());
@@ -226,10 +240,10 @@ mod tests {
 
     #[test]
     fn a_heartbeat_says_what_is_waited_for_each_30_seconds() {
-        let mut narrator = Narrator::new(false);
+        let mut narrator = Narrator::new(false, false);
         narrator.line(&step(StepState::Running), at(0), Style::PLAIN);
         assert!(narrator.heartbeat(at(1)).is_some());
-        narrator.line(&Progress::Waiting { what: "1 of 3 ready".to_owned() }, at(20), Style::PLAIN);
+        narrator.line(&waits("1 of 3 ready", &[]), at(20), Style::PLAIN);
         assert_eq!(narrator.heartbeat(at(30)), None);
         assert_eq!(
             narrator.heartbeat(at(31)).as_deref(),
@@ -240,8 +254,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_waited_for_is_told_one_by_one_to_whoever_watches() {
+        for watches in [false, true] {
+            let mut narrator = Narrator::new(true, watches);
+            narrator.line(&step(StepState::Running), at(0), Style::PLAIN);
+            narrator.line(&waits("9 left", &["GROUP  UNREAD", "a\n      9"]), at(1), Style::PLAIN);
+            let rows = if watches { "\n  GROUP  UNREAD\n  a\\n      9" } else { "" };
+            let line = "2/7  running  wait for name servers: 9 left (2s)";
+            assert_eq!(narrator.live(at(2)), Some(format!("{line}{rows}")));
+        }
+    }
+
+    #[test]
     fn a_transfer_tells_how_far_how_fast_and_how_long_still() {
-        let mut narrator = Narrator::new(true);
+        let mut narrator = Narrator::new(true, false);
         let moved = |what: &str, bytes: u64, of: u64| Progress::Moved { what: what.to_owned(), bytes, of };
         let mut tell = |progress: &Progress, now: u64| {
             assert_eq!(narrator.line(progress, at(now), Style::PLAIN), None);
@@ -254,7 +280,7 @@ mod tests {
         told.push(tell(&moved("a", 3 << 20, 4 << 20), 14));
         told.push(tell(&moved("a", 4 << 20, 4 << 20), 15));
         told.push(tell(&moved("b", 4 << 20, 4 << 20), 16));
-        told.push(tell(&Progress::Waiting { what: "the gate".to_owned() }, 17));
+        told.push(tell(&waits("the gate", &[]), 17));
         insta::assert_snapshot!(told.join("\n"), @r"
         2/7  running  wait for name servers (0s)
         2/7  running  wait for name servers: 25%  1.0 MiB of 4.0 MiB (10s)
@@ -268,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_transfer_of_nothing_and_one_outside_a_step_say_nothing() {
-        let mut narrator = Narrator::new(true);
+        let mut narrator = Narrator::new(true, false);
         let nothing = Progress::Moved { what: "a".to_owned(), bytes: 0, of: 0 };
         assert_eq!((narrator.line(&nothing, at(0), Style::PLAIN), narrator.live(at(0))), (None, None));
         narrator.line(&step(StepState::Running), at(0), Style::PLAIN);
@@ -278,7 +304,7 @@ mod tests {
 
     #[test]
     fn on_a_terminal_the_running_step_is_redrawn_instead() {
-        let mut narrator = Narrator::new(true);
+        let mut narrator = Narrator::new(true, false);
         assert_eq!(narrator.line(&step(StepState::Running), at(0), Style::PLAIN), None);
         assert_eq!(narrator.live(at(3)).as_deref(), Some("2/7  running  wait for name servers (3s)"));
         assert_eq!(narrator.heartbeat(at(90)), None);
@@ -288,7 +314,7 @@ mod tests {
 
     #[test]
     fn failures_and_the_way_back_are_told() {
-        let mut narrator = Narrator::new(true);
+        let mut narrator = Narrator::new(true, false);
         let told: Vec<String> = [
             StepState::Failed("no\nanswer".to_owned()),
             StepState::Paused("not drained".to_owned()),

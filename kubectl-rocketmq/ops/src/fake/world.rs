@@ -417,7 +417,7 @@ impl World for FakeWorld {
         tokio::task::yield_now().await;
     }
 
-    fn waiting_for(&self, _what: &str) {}
+    fn waiting_for_each(&self, _what: &str, _rows: Vec<String>) {}
 
     fn moved(&self, _what: &str, _bytes: u64, _of: u64) {}
 }

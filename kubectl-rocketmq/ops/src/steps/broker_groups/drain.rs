@@ -71,7 +71,7 @@ impl<W: World> Step<W> for Drain {
             let rows = largest(&left.held);
             let named = rows.into_iter().take(NAMED).map(Held::words);
             let words: Vec<String> = left.summary.into_iter().chain(named).chain(left.reasons).collect();
-            world.waiting_for(&words.join("; "));
+            world.waiting_for_each(&words.join("; "), left.table);
             world.pause(LOOK_EVERY).await;
         }
     }

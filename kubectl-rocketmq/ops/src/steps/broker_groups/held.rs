@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// Whoever reads a table cannot do more with a longer one.
 const MOST_ROWS: usize = 30;
 
+/// Broker group, kind, topic and consumer group of a row.
+pub(crate) type Key = (String, Kind, String, String);
+
 /// Messages of one broker that somebody still wants.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Held {
@@ -33,12 +36,14 @@ impl Held {
         self.row.kind == Kind::DeadLetter
     }
 
+    /// What tells it from the other rows of a look.
+    pub(crate) fn key(&self) -> Key {
+        (self.broker.clone(), self.row.kind, self.row.topic.clone(), self.row.group.clone())
+    }
+
     /// True if another row is about the same messages, how many there may be by now.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
-        let key = |held: &Self| {
-            (held.broker.clone(), held.row.kind, held.row.topic.clone(), held.row.group.clone())
-        };
-        key(self) == key(other)
+        self.key() == other.key()
     }
 
     /// For a line of several: `unread of orders by billing: 12 (id@10.0.0.7:50122)`.
@@ -72,21 +77,34 @@ pub(crate) fn largest(held: &[Held]) -> Vec<&Held> {
 
 /// A table for people, the largest rows first.
 pub(crate) fn table(held: &[Held]) -> String {
-    let mut lines = vec![["BROKER", "KIND", "TOPIC", "GROUP", "UNREAD", "CLIENTS"].map(str::to_owned)];
+    lines(held, [], |_| []).join("\n")
+}
+
+/// The lines of such a table, its head first, with further columns.
+pub(crate) fn lines<const N: usize>(
+    held: &[Held],
+    heads: [&str; N],
+    cells: impl Fn(&Held) -> [String; N],
+) -> Vec<String> {
+    let line = |of: [String; 5], further: [String; N], last: String| -> Vec<String> {
+        of.into_iter().chain(further).chain([last]).collect()
+    };
+    let head = ["BROKER", "KIND", "TOPIC", "GROUP", "UNREAD"].map(str::to_owned);
+    let mut lines = vec![line(head, heads.map(str::to_owned), "CLIENTS".to_owned())];
     let rows = largest(held);
     lines.extend(rows.iter().take(MOST_ROWS).map(|held| {
         let Row { kind, topic, group, messages, .. } = &held.row;
         let group = if group.is_empty() { "-" } else { group };
-        [
+        let of = [
             held.broker.clone(),
             kind.word().to_owned(),
             printable(topic),
             printable(group),
             messages.to_string(),
-            held.whose(),
-        ]
+        ];
+        line(of, cells(held), held.whose())
     }));
-    let mut widths = [0; 6];
+    let mut widths = vec![0; 6 + N];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = cell.chars().count().max(*width);
@@ -96,7 +114,7 @@ pub(crate) fn table(held: &[Held]) -> String {
         .iter()
         .map(|line| {
             let cells: Vec<String> =
-                line.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+                line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             cells.join("  ").trim_end().to_owned()
         })
         .collect();
@@ -104,7 +122,7 @@ pub(crate) fn table(held: &[Held]) -> String {
         let messages: u64 = rest.iter().map(|held| held.row.messages).sum();
         text.push(format!("and {} more with {messages} message(s)", rest.len()));
     }
-    text.join("\n")
+    text
 }
 
 /// Names of topics and clients come from others: none of them makes a line of its own.

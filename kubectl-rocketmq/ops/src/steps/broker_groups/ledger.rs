@@ -1,9 +1,9 @@
 //! What the looks of a drain come to. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::held::{Held, messages};
+use super::held::{Held, Key, lines, messages};
 use crate::steps::name_servers::ROUTE_PERIOD;
 use crate::world::WorldError;
 
@@ -52,6 +52,8 @@ pub(super) struct Left {
     pub(super) summary: Option<String>,
     /// The rows.
     pub(super) held: Vec<Held>,
+    /// The same as lines of a table, with the speed of each; empty without rows.
+    pub(super) table: Vec<String>,
     /// What else, in words.
     pub(super) reasons: Vec<String>,
 }
@@ -70,14 +72,41 @@ pub(super) struct Ledger<'a> {
     abandoned: &'a [Held],
     masters: Vec<Option<Watched>>,
     empty_looks: u32,
-    /// When how many messages were left.
-    totals: VecDeque<(Duration, u64)>,
+    /// When how many messages were left, by row.
+    history: VecDeque<(Duration, BTreeMap<Key, u64>)>,
+}
+
+/// How fast messages become fewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Speed {
+    consumed: u64,
+    seconds: u64,
+}
+
+impl Speed {
+    /// How fast, if they became fewer.
+    fn of(before: u64, now: u64, time: Duration) -> Option<Self> {
+        let consumed = before.checked_sub(now).filter(|consumed| *consumed > 0)?;
+        Some(Self { consumed, seconds: time.as_secs() }).filter(|speed| speed.seconds > 0)
+    }
+
+    fn rate(self) -> String {
+        match self.consumed / self.seconds {
+            0 => format!("{}/min", u128::from(self.consumed) * 60 / u128::from(self.seconds)),
+            each => format!("{each}/s"),
+        }
+    }
+
+    /// How long so many still take. Whole numbers do: it is a guess.
+    fn time_for(self, messages: u64) -> String {
+        format!("{}s", u128::from(messages) * u128::from(self.seconds) / u128::from(self.consumed))
+    }
 }
 
 impl<'a> Ledger<'a> {
     /// A ledger for so many masters.
     pub(super) fn new(masters: usize, abandoned: &'a [Held]) -> Self {
-        Self { abandoned, masters: vec![None; masters], empty_looks: 0, totals: VecDeque::new() }
+        Self { abandoned, masters: vec![None; masters], empty_looks: 0, history: VecDeque::new() }
     }
 
     /// When the processes were started that were looked at last.
@@ -135,7 +164,7 @@ impl<'a> Ledger<'a> {
         if left.held.is_empty() && left.reasons.is_empty() {
             left.reasons.push("nothing is left; one more look".to_owned());
         }
-        left.summary = self.summary(now, all_told, messages(&left.held));
+        (left.summary, left.table) = self.with_speeds(now, all_told, &left.held);
         Verdict::NotYet(left)
     }
 
@@ -154,36 +183,35 @@ impl<'a> Ledger<'a> {
         if self.excuses(&dead) { Vec::new() } else { dead }
     }
 
-    fn summary(&mut self, now: Duration, all_told: bool, total: u64) -> Option<String> {
+    /// What is left in all, and row by row, with how fast it becomes less.
+    fn with_speeds(&mut self, now: Duration, all_told: bool, held: &[Held]) -> (Option<String>, Vec<String>) {
         if !all_told {
-            self.totals.clear();
+            self.history.clear();
         }
-        if total == 0 {
-            return None;
+        if held.is_empty() {
+            return (None, Vec::new());
         }
-        self.totals.push_back((now, total));
-        if self.totals.len() > SPEED_OVER {
-            self.totals.pop_front();
+        self.history.push_back((now, held.iter().map(|held| (held.key(), held.row.messages)).collect()));
+        if self.history.len() > SPEED_OVER {
+            self.history.pop_front();
         }
-        let speed = self.totals.front().and_then(|(then, before)| {
-            let seconds = now.saturating_sub(*then).as_secs();
-            Some((before.checked_sub(total).filter(|consumed| *consumed > 0)?, seconds))
-        });
-        Some(match speed {
-            Some((consumed, seconds)) if seconds > 0 => {
-                // Whole numbers do: it is a guess.
-                let still = u128::from(total) * u128::from(seconds) / u128::from(consumed);
-                format!("{total} message(s) left, {}, about {still}s", rate(consumed, seconds))
+        let earliest = self.history.front();
+        let speed = |count: &dyn Fn(&BTreeMap<Key, u64>) -> u64, left: u64| {
+            earliest.and_then(|(then, before)| Speed::of(count(before), left, now.saturating_sub(*then)))
+        };
+        let total = messages(held);
+        let summary = match speed(&|before| before.values().sum(), total) {
+            Some(speed) => {
+                format!("{total} message(s) left, {}, about {}", speed.rate(), speed.time_for(total))
             }
-            _ => format!("{total} message(s) left"),
-        })
-    }
-}
-
-fn rate(consumed: u64, seconds: u64) -> String {
-    match consumed.checked_div(seconds) {
-        Some(each) if each > 0 => format!("{each}/s"),
-        _ => format!("{}/min", u128::from(consumed) * 60 / u128::from(seconds.max(1))),
+            None => format!("{total} message(s) left"),
+        };
+        let table = lines(held, ["RATE", "TIME LEFT"], |held| {
+            let left = held.row.messages;
+            let speed = speed(&|before| before.get(&held.key()).copied().unwrap_or_default(), left);
+            speed.map_or_else(|| ["-", "-"].map(str::to_owned), |speed| [speed.rate(), speed.time_for(left)])
+        });
+        (Some(summary), table)
     }
 }
 
@@ -287,6 +315,26 @@ mod tests {
         assert_eq!(drained_at(&abandoned, |_| Ok(found(vec![dead(2)]))), Some(60));
         let mut ledger = Ledger::new(1, &abandoned);
         assert_eq!(ledger.judge(at(0), vec![Ok(found(vec![dead(3)]))]), Verdict::Never(held(vec![dead(3)])));
+    }
+
+    #[test]
+    fn each_row_is_told_with_speed_and_time() {
+        let mut ledger = Ledger::new(1, &[]);
+        let mut told = |second: u64, billing: u64, audit: u64| {
+            let of_billing = Row { clients: vec!["c1@10.0.0.7:50122".to_owned()], ..unread(billing) };
+            let of_audit = row(Kind::Unread, "orders", "audit", audit);
+            match ledger.judge(at(second), vec![Ok(found(vec![of_billing, of_audit]))]) {
+                Verdict::NotYet(left) => left.table.join("\n"),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(told(0, 900, 7).contains("900     -     -"));
+        insta::assert_snapshot!(told(10, 400, 7), @r"
+        BROKER  KIND    TOPIC   GROUP    UNREAD  RATE  TIME LEFT  CLIENTS
+        b       unread  orders  billing  400     50/s  8s         c1@10.0.0.7:50122
+        b       unread  orders  audit    7       -     -          -
+        ");
+        assert_eq!(told(15, 0, 0), "", "nothing is left; one more look");
     }
 
     #[test]
