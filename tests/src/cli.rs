@@ -45,8 +45,8 @@ enum Verb {
     Test {
         /// Only the end-to-end tests whose name holds this.
         filter: Option<String>,
-        /// In place of the end-to-end tests, what takes hours: the plugin killed at every step of an operation, and more
-        /// versions of RocketMQ. Without a filter, docs/exhaustive.md gets its tables.
+        /// In place of the end-to-end tests, what takes hours: the plugin killed at every step of an operation, faults
+        /// of everything else, and more versions of RocketMQ. Without a filter, docs/exhaustive.md gets its tables.
         #[arg(long)]
         exhaustive: bool,
     },

@@ -37,9 +37,9 @@ fakes every event of every operation is tested, in every run.
 /// Which e2e tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tests {
-    /// Those of the README's promises.
+    /// Those of the README's promises that do not take too long for every run.
     Promises,
-    /// Every event of an operation's journal, or every step; more versions of RocketMQ.
+    /// The others: every event of an operation's journal, or every step; faults; more versions of RocketMQ.
     Exhaustive,
 }
 

@@ -6,7 +6,6 @@
 mod agents;
 mod apply;
 mod bad_input;
-mod broker_faults;
 mod delete;
 mod drain;
 mod examples;

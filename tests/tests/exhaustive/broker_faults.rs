@@ -257,7 +257,8 @@ fn slow_consumer_is_waited_for_and_named() -> Verdict {
         few_messages(scene, CLUSTER.version, "few", &clusters::addresses(kubectl, 1), &load)?;
 
         scene.step("scales 2 -> 1");
-        let mut running = Running::start(kubectl, &groups::scale_arguments("1"), "")?;
+        let watching = [groups::scale_arguments("1").as_slice(), &["--watch"]].concat();
+        let mut running = Running::start(kubectl, &watching, "")?;
         let named = is_named(kubectl, &mut running, &slow).and_then(|()| {
             scene.step("lets the consumer get on");
             slow.hurry()
@@ -274,13 +275,14 @@ fn slow_consumer_is_waited_for_and_named() -> Verdict {
     })
 }
 
-/// The drain says which group it waits for, and at what address; the group's broker is still there.
+/// The drain has a row for the group it waits for, with its client's address; the group's broker is still there.
 fn is_named(kubectl: &Kubectl, running: &mut Running, slow: &Slow) -> Result<()> {
     let address = slow.address()?;
+    let is_row = |line: &str| {
+        line.trim_start().starts_with(&groups::name(1)) && line.contains(SLOW) && line.contains(&address)
+    };
     watch::until("the drain to name who holds it back", NAMED_WITHIN, || match running.stderr() {
-        Ok(said) if said.lines().any(|line| line.contains(SLOW) && line.contains(&address)) => {
-            Look::Ready(())
-        }
+        Ok(said) if said.lines().any(is_row) => Look::Ready(()),
         Ok(said) => Look::NotYet(said.lines().last().unwrap_or_default().to_owned()),
         Err(error) => Look::Never(error),
     })?;
