@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `stop-writes` lets clients only read from the leaving masters, proved at every name server | the former permissions |
 //! | `drain` until nobody wrote for two route periods and nothing is left but what is abandoned; pauses when it takes too long | – (waits) |
+//! | `stop-reads` takes the masters out of what clients use, proved at every name server; consumers let go of them | the former permissions |
 //! | `delete-objects`: the slaves' StatefulSets, waits until their pods are gone | the point of no return |
 //! | `delete-objects`: the masters' StatefulSets and the PodDisruptionBudgets, waits likewise | |
 //! | `unregister-brokers` takes what is left of them out of every name server | |
@@ -29,7 +30,7 @@ pub use inventory::{Inventory, Leaving, gather};
 pub use plan::{Planned, plan};
 
 use crate::operations::apply::Proof;
-use crate::steps::broker_groups::{Drain, Held, StopWrites, UnregisterBrokers};
+use crate::steps::broker_groups::{Drain, Held, LeavingMasters, StopReads, StopWrites, UnregisterBrokers};
 use crate::steps::name_servers::Followers;
 use crate::steps::objects::{DeleteObjects, ObjectName};
 use crate::steps::record::WriteRecord;
@@ -133,13 +134,15 @@ impl<W: World> OperationKind<W> for ScaleBrokerIn {
     fn steps(params: &Params) -> Steps<W> {
         let groups = &params.groups;
         let masters: Vec<String> = groups.iter().map(|group| group.master.clone()).collect();
+        let leaving = LeavingMasters { masters: masters.clone(), name_servers: params.name_servers.clone() };
         let mut steps: Steps<W> = vec![
-            Box::new(StopWrites { masters: masters.clone(), name_servers: params.name_servers.clone() }),
+            Box::new(StopWrites(leaving.clone())),
             Box::new(Drain {
                 masters,
                 abandoned: params.abandoned.clone(),
                 timeout_seconds: params.drain_timeout_seconds,
             }),
+            Box::new(StopReads(leaving)),
         ];
         let slaves: Vec<ObjectName> = groups.iter().flat_map(LeavingGroup::slaves).collect();
         if !slaves.is_empty() {

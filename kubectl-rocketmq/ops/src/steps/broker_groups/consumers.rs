@@ -8,13 +8,9 @@ use futures::future::try_join_all;
 use saga::{Change, Permit, Seen, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::masters;
+use super::{CLIENTS_MOVE_WITHIN, masters};
 use crate::wait::{Look, until};
 use crate::world::{World, WorldError};
-
-/// After this time every client has polled its routes (30 s, `ClientConfig.pollNameServerInterval`) and shared out
-/// the queues that it found (20 s, `RebalanceService.waitInterval`), all tags; and some.
-const COME_BY_THEMSELVES: Duration = Duration::from_secs(55);
 
 /// Three times that: what a group that answers has not taken by then it does not take.
 const HELD_WITHIN: Duration = Duration::from_secs(165);
@@ -47,7 +43,7 @@ impl<W: World> Step<W> for AwaitConsumers {
     fn describe(&self) -> Change {
         Change::new(format!(
             "wait until consumers hold the queues of the new master(s), or {}s where a client cannot tell",
-            COME_BY_THEMSELVES.as_secs()
+            CLIENTS_MOVE_WITHIN.as_secs()
         ))
     }
 
@@ -65,9 +61,9 @@ impl<W: World> Step<W> for AwaitConsumers {
             let waited = world.elapsed().saturating_sub(start);
             match self.held(world).await {
                 Ok(Held::Yes) => Look::Holds(()),
-                Ok(Held::InTime(_)) if waited >= COME_BY_THEMSELVES => Look::Holds(()),
+                Ok(Held::InTime(_)) if waited >= CLIENTS_MOVE_WITHIN => Look::Holds(()),
                 Ok(Held::InTime(reason)) => {
-                    let left = COME_BY_THEMSELVES.saturating_sub(waited).as_secs();
+                    let left = CLIENTS_MOVE_WITHIN.saturating_sub(waited).as_secs();
                     Look::NotYet(format!("{reason}; {left}s more"))
                 }
                 Ok(Held::Not(reason)) => Look::NotYet(reason),

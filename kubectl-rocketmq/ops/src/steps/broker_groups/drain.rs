@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::held::{Held, largest, messages, table};
 use super::ledger::{Found, Ledger, Verdict};
 use super::master;
-use super::stop_writes::closed;
+use super::permissions::closed;
 use crate::world::{World, WorldError};
 
 /// How long between two looks. A broker with many topics is asked thousands of questions each time.

@@ -8,7 +8,7 @@
 //!
 //! Slaves alone: [`AwaitCaughtUp`].
 //!
-//! In: [`StopWrites`], [`Drain`], their objects are deleted (the point of no return), [`UnregisterBrokers`], the proof.
+//! In: [`StopWrites`], [`Drain`], [`StopReads`], their objects are deleted (the point of no return), [`UnregisterBrokers`], the proof.
 
 mod caught_up;
 mod consumers;
@@ -18,8 +18,8 @@ pub(crate) mod held;
 mod import;
 mod ledger;
 mod open;
+mod permissions;
 mod start;
-mod stop_writes;
 mod unregister;
 
 use std::collections::BTreeSet;
@@ -42,12 +42,16 @@ pub use equalise::EqualiseMetadata;
 pub use held::Held;
 pub use import::{ImportMetadata, OldData};
 pub use open::{OpenBrokers, ReleaseGates};
+pub use permissions::{LeavingMasters, StopReads, StopWrites};
 pub use start::StartBrokers;
-pub use stop_writes::StopWrites;
 pub use unregister::UnregisterBrokers;
 
 /// How long a master of the cluster may keep the metadata of new groups waiting: long enough for one that restarts.
 const TELLS_WITHIN: Duration = Duration::from_secs(120);
+
+/// After this time every client has polled its routes (30 s, `ClientConfig.pollNameServerInterval`) and shared out
+/// the queues that it found (20 s, `RebalanceService.waitInterval`), all tags; and some.
+const CLIENTS_MOVE_WITHIN: Duration = Duration::from_secs(55);
 
 /// Where the metadata of new broker groups come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
