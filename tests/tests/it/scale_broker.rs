@@ -1,6 +1,7 @@
-//! Broker groups 2 -> 3 -> 2 under traffic, and a scale-out that is killed.
+//! Broker groups 2 -> 3 -> 2 under traffic, and scales in both directions that are killed.
 
-use lab::e2e::clusters::Shape;
+use lab::e2e::clusters::{Shape, name_server_pods};
+use lab::e2e::drains::Untouched;
 use lab::e2e::groups;
 use lab::e2e::journal::Moment;
 use lab::e2e::judge::{Judge, broker_address};
@@ -9,6 +10,7 @@ use lab::e2e::kubectl::Kubectl;
 use lab::e2e::out_and_in::scales_out_and_in;
 use lab::e2e::pods;
 use lab::e2e::scene::{Lane, scene};
+use lab::e2e::traffic::TOPICS;
 use lab::e2e::watch::ensure;
 use lab::error::Result;
 use rocketmq::metadata::difference;
@@ -56,4 +58,29 @@ fn has_topics_of_the_first(kubectl: &Kubectl, judge: &Judge, joined: u32) -> Res
     };
     let difference = difference(&tables(0)?, &tables(joined)?);
     ensure(difference.is_empty(), || format!("group {joined} differs: {difference:?}"))
+}
+
+/// Undone and resumed once each; the exhaustive tests do so at every step.
+#[test]
+fn scale_in_is_killed_and_ended() -> Verdict {
+    scene("scale-broker-in-killed", Lane::Side, |scene| {
+        let kubectl = &scene.kubectl;
+        let judge = Judge::new()?;
+        Shape { version: "5.3.3", name_servers: 1, groups: 2, replicas: 0 }.apply(scene)?;
+        judge.make_topics(kubectl)?;
+        let untouched = Untouched::now(kubectl, &judge, 2)?;
+        let operation = kill::at(scene, Moment::Started("drain"), &groups::scale_arguments("1"))?;
+        kill::end(kubectl, "undo", &operation)?;
+        untouched.is_still(kubectl, &judge, TOPICS[0])?;
+
+        let leaving = pods::pod(kubectl, &groups::master(1))?;
+        let operation = kill::at(scene, Moment::Started("delete-objects"), &groups::scale_arguments("1"))?;
+        kill::end(kubectl, "resume", &operation)?;
+        groups::are(kubectl, &judge, 1)?;
+        for name_server in name_server_pods(kubectl)? {
+            let listed = judge.lists(&name_server, &broker_address(&leaving))?;
+            ensure(!listed, || format!("`{}` still lists `{}`", name_server.name, leaving.name))?;
+        }
+        Ok(())
+    })
 }
