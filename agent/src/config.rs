@@ -169,7 +169,7 @@ impl Default for Pace {
             settled_look: Duration::from_secs(10),
             live_list: Duration::from_secs(5),
             keep_alive: Duration::from_secs(20),
-            answer: Duration::from_secs(5),
+            answer: Duration::from_secs(10),
         }
     }
 }

@@ -1,5 +1,9 @@
 //! Watches the RocketMQ process beside the agent: one connection that is kept open, so that a death is seen at
 //! once, and a cheap question on it again and again.
+//!
+//! A broker's runtime information is none of that kind: 5.x counts the messages of its whole timer wheel for it, 1.2
+//! million slots (`AdminBrokerProcessor.prepareRuntimeInfo`, `TimerWheel.getAllNum`). So it is asked for once a
+//! connection; what it tells, when the broker was started, stays true as long as that.
 
 use std::sync::Arc;
 
@@ -68,14 +72,15 @@ pub async fn watch(config: Arc<Config>, observed: watch::Sender<Observation>) {
 
 /// Asks again and again until the connection closes, and tells why it did.
 async fn attend(config: &Config, client: &Client, observed: &watch::Sender<Observation>) -> String {
+    let mut booted = None;
     loop {
-        match ask(config.role(), client).await {
-            Ok((version, boot_timestamp_millis)) => publish(observed, |_| Observation {
+        match ask(config.role(), client, &mut booted).await {
+            Ok(version) => publish(observed, |_| Observation {
                 client: Some(client.clone()),
                 answers: true,
                 problem: String::new(),
                 version: Some(version),
-                boot_timestamp_millis,
+                boot_timestamp_millis: booted.unwrap_or_default(),
             }),
             Err(error) => publish(observed, |former| Observation {
                 client: Some(client.clone()),
@@ -91,13 +96,15 @@ async fn attend(config: &Config, client: &Client, observed: &watch::Sender<Obser
     }
 }
 
-async fn ask(role: Role, client: &Client) -> Result<(Version, u64), RemotingError> {
-    match role {
-        Role::NameServer => client.cluster_info().await.map(|answer| (answer.version, 0)),
-        Role::Broker => client
-            .runtime_info()
-            .await
-            .map(|answer| (answer.version, answer.value.boot_timestamp_millis().unwrap_or_default())),
+/// Asks for its version, and a broker that has not told `booted` yet, milliseconds since 1970, for that.
+async fn ask(role: Role, client: &Client, booted: &mut Option<u64>) -> Result<Version, RemotingError> {
+    match (role, &booted) {
+        (Role::NameServer, _) => client.cluster_info().await.map(|answer| answer.version),
+        (Role::Broker, Some(_)) => client.broker_config().await.map(|answer| answer.version),
+        (Role::Broker, None) => client.runtime_info().await.map(|answer| {
+            *booted = Some(answer.value.boot_timestamp_millis().unwrap_or_default());
+            answer.version
+        }),
     }
 }
 

@@ -26,6 +26,14 @@ fn invalid(field: &'static str) -> InvalidMessage {
     InvalidMessage { field }
 }
 
+/// A part that a message may not be without.
+///
+/// # Errors
+/// When it is not there.
+pub fn required<T>(part: Option<T>, field: &'static str) -> Result<T, InvalidMessage> {
+    part.ok_or_else(|| invalid(field))
+}
+
 /// Plain struct and message with the same fields, both ways.
 macro_rules! same_fields {
     ($plain:ident, $message:ident { $($field:ident),+ $(,)? }) => {
@@ -224,14 +232,14 @@ impl TryFrom<pb::DescribeResponse> for Describe {
             pod_name: message.pod_name,
             pod_uid: message.pod_uid,
             agent_version: message.agent_version,
-            protocol: message.protocol.ok_or_else(|| invalid("protocol"))?.into(),
+            protocol: required(message.protocol, "protocol")?.into(),
             cluster: message.cluster,
             highest_fence: message.highest_fence,
             has_key: message.has_key,
             desired: message.desired.map(Into::into),
             list: message.list.map(TryInto::try_into).transpose()?,
             gate: message.gate.map(Into::into),
-            process: message.process.ok_or_else(|| invalid("process"))?.into(),
+            process: required(message.process, "process")?.into(),
             volume: message.volume.map(Into::into),
             metadata: message.metadata.map(Into::into),
         })
@@ -271,7 +279,7 @@ impl TryFrom<pb::BundleDescription> for BundleDescription {
     type Error = InvalidMessage;
 
     fn try_from(message: pb::BundleDescription) -> Result<Self, InvalidMessage> {
-        let table = |table: Option<pb::TableDigest>, field| table.ok_or_else(|| invalid(field))?.try_into();
+        let table = |table: Option<pb::TableDigest>, field| required(table, field)?.try_into();
         Ok(Self {
             sha256: message.sha256,
             bytes: message.bytes,
@@ -301,7 +309,7 @@ impl TryFrom<pb::PrepareExportResponse> for PreparedExport {
 
     fn try_from(message: pb::PrepareExportResponse) -> Result<Self, InvalidMessage> {
         Ok(Self {
-            bundle: message.bundle.ok_or_else(|| invalid("bundle"))?.try_into()?,
+            bundle: required(message.bundle, "bundle")?.try_into()?,
             ordered_topics: message.ordered_topics,
             cluster: message.cluster,
             broker_name: message.broker_name,

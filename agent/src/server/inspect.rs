@@ -168,15 +168,18 @@ impl pb::inspect_server::Inspect for Inspector {
         let config = client.broker_config().await.map_err(|error| status(&error))?;
         let settings = config.value.settings;
         let broker = identity(&settings).map_err(|error| Status::unavailable(in_words(&error)))?;
-        if broker.broker_id != MASTER_ID {
-            return Ok(chunks(Vec::new()));
-        }
-        let table = client.all_topic_config().await.map_err(|error| status(&error))?.value;
-        let rows = table.registered(permission(&settings), config.version).rows(&broker.broker_name);
-        let messages = rows
-            .chunks(ROWS_IN_A_CHUNK)
-            .map(|rows| pb::BrokerTopicsChunk { rows: rows.iter().cloned().map(Into::into).collect() });
-        Ok(chunks(messages.collect()))
+        let rows = if broker.broker_id == MASTER_ID {
+            let table = client.all_topic_config().await.map_err(|error| status(&error))?.value;
+            table.registered(permission(&settings), config.version).rows(&broker.broker_name)
+        } else {
+            Vec::new()
+        };
+        let mut messages = vec![pb::BrokerTopicsChunk { broker: Some(broker.into()), rows: Vec::new() }];
+        messages.extend(rows.chunks(ROWS_IN_A_CHUNK).map(|rows| pb::BrokerTopicsChunk {
+            broker: None,
+            rows: rows.iter().cloned().map(Into::into).collect(),
+        }));
+        Ok(chunks(messages))
     }
 
     async fn routes(

@@ -144,6 +144,8 @@ async fn a_brokers_rows_and_facts_are_those_that_it_registers() {
 
         let mut chunks =
             served.inspect().broker_topics(pb::BrokerTopicsRequest {}).await.unwrap().into_inner();
+        let first = chunks.message().await.unwrap().unwrap().broker.unwrap();
+        assert_eq!(rocketmq::model::route::RegisteredBroker::from(first), broker.identity(), "{version}");
         let mut rows = Vec::new();
         while let Some(chunk) = chunks.message().await.unwrap() {
             rows.extend(chunk.rows.into_iter().map(rocketmq::model::route::TopicRow::from));

@@ -5,12 +5,12 @@
 use std::future::Future;
 use std::time::Duration;
 
-use proto::convert::InvalidMessage;
+use proto::convert::{InvalidMessage, required};
 use proto::describe::{BrokerFacts, BrokerList, Describe};
 use proto::{SESSION_METADATA, pb};
 use rocketmq::model::kv::KvEntry;
 use rocketmq::model::name_server::NameServerList;
-use rocketmq::model::route::{RegisteredBroker, RouteTable, TopicRow};
+use rocketmq::model::route::{BrokerRows, RegisteredBroker, RouteTable, TopicRow};
 use saga::Permit;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -18,7 +18,7 @@ use crate::connect::{Agent, Proof};
 use crate::error::AgentError;
 
 /// An answer from what the agent knows already.
-const KNOWN_WITHIN: Duration = Duration::from_secs(10);
+const KNOWN_WITHIN: Duration = Duration::from_secs(20);
 
 /// An answer for which the agent asks its neighbour, whose tables may have 16 MiB.
 pub(crate) const TABLE_WITHIN: Duration = Duration::from_secs(60);
@@ -52,25 +52,28 @@ impl Agent {
         Ok(self.ask("BrokerFacts", KNOWN_WITHIN, client.broker_facts(request)).await?.into())
     }
 
-    /// The rows that the broker beside the agent registers.
+    /// The broker beside the agent and the rows that it registers.
     ///
     /// # Errors
     /// See [`AgentError`].
-    pub async fn broker_topics(&self) -> Result<Vec<TopicRow>, AgentError> {
+    pub async fn broker_topics(&self) -> Result<BrokerRows, AgentError> {
         let call = "BrokerTopics";
         let mut client = self.inspect.clone();
         let request = self.request(pb::BrokerTopicsRequest {});
-        let mut rows = Vec::new();
+        let (mut broker, mut rows) = (None, Vec::new());
         let read = async {
             let mut chunks = self.ask(call, TABLE_WITHIN, client.broker_topics(request)).await?;
             while let Some(chunk) = self.next(call, &mut chunks).await? {
+                if chunk.broker.is_some() {
+                    broker = chunk.broker;
+                }
                 rows.extend(chunk.rows.into_iter().map(TopicRow::from));
                 self.bounded(call, rows.len())?;
             }
             Ok(())
         };
         self.in_time(call, TABLE_WITHIN, read).await?;
-        Ok(rows)
+        Ok(BrokerRows { identity: self.valid(call, required(broker, "broker"))?.into(), rows })
     }
 
     /// What the name server beside the agent knows.

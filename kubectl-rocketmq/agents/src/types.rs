@@ -10,4 +10,4 @@ pub use proto::{PROTOCOL, ProtocolRange};
 pub use rocketmq::metadata::{Subscription, TableDigest};
 pub use rocketmq::model::kv::KvEntry;
 pub use rocketmq::model::name_server::{NameServerEntry, NameServerList};
-pub use rocketmq::model::route::{RegisteredBroker, RouteTable, TopicRow};
+pub use rocketmq::model::route::{BrokerRows, RegisteredBroker, RouteTable, TopicRow};

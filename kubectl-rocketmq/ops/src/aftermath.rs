@@ -11,10 +11,8 @@ use crate::members::{broker_pods, route_matrix};
 use crate::operations::known::Known;
 use crate::progress::Interrupt;
 use crate::report::{Bridge, OperationReport};
+use crate::wait::until_next_look;
 use crate::world::{World, WorldError};
-
-/// How long between two looks at who holds registrations.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A broker's own registration arrives 150 s after a change of its list at most.
 const OWNED_WITHIN: Duration = Duration::from_secs(240);
@@ -94,7 +92,8 @@ pub(crate) async fn await_owned<W: World>(
                 first.pod,
                 first.name_server
             );
-            let over = world.elapsed().saturating_sub(start) >= OWNED_WITHIN;
+            let waited = world.elapsed().saturating_sub(start);
+            let over = waited >= OWNED_WITHIN;
             if let Some(reason) = interrupt.reason().or_else(|| over.then(|| left.clone())) {
                 let mut error = OpsError::new(
                     ErrorKind::GaveUp,
@@ -109,7 +108,7 @@ pub(crate) async fn await_owned<W: World>(
                     .hint(format!("kubectl rocketmq status {} -n {namespace}", report.cluster)));
             }
             world.waiting_for(&format!("every broker's own registration: {left}"));
-            world.pause(LOOK_EVERY).await;
+            world.pause(until_next_look(waited)).await;
         }
     }
     Ok(())

@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agents::types::{
-    Applied, Backlog, BrokerFacts, BundleDescription, ClusterKey, Commit, Describe, ExportOptions, KvEntry,
-    NameServerList, OnlineGroup, PreparedExport, RegisteredBroker, Role, RouteTable, TopicRow,
+    Applied, Backlog, BrokerFacts, BrokerRows, BundleDescription, ClusterKey, Commit, Describe,
+    ExportOptions, KvEntry, NameServerList, OnlineGroup, PreparedExport, RegisteredBroker, Role, RouteTable,
 };
 use agents::{Agent, AgentError, Agents, BundleReader, Member, Peer, Proof};
 use k8s::client::Cluster;
@@ -253,7 +253,7 @@ impl World for LiveWorld {
         self.ask(pod, |agent| async move { agent.broker_facts().await }).await
     }
 
-    async fn broker_rows(&self, pod: &Pod) -> Result<Vec<TopicRow>, WorldError> {
+    async fn broker_rows(&self, pod: &Pod) -> Result<BrokerRows, WorldError> {
         self.ask(pod, |agent| async move { agent.broker_topics().await }).await
     }
 

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use agents::types::{RegisteredBroker, RouteTable, TopicRow};
+use agents::types::{BrokerRows, RouteTable, TopicRow};
 use serde::Serialize;
 
 /// What one name server knows, or why it could not be asked.
@@ -28,15 +28,6 @@ pub struct BrokerView {
     pub pod: String,
     /// Its identity and, for masters, the rows it registers; or the reason in words.
     pub broker: Result<BrokerRows, String>,
-}
-
-/// A broker and the topic rows that it registers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BrokerRows {
-    /// Who it is.
-    pub identity: RegisteredBroker,
-    /// Its rows; empty for slaves, whose tables name servers ignore.
-    pub rows: Vec<TopicRow>,
 }
 
 /// One thing that is missing or differs at one place.
@@ -250,6 +241,8 @@ fn compare_one(name_server: &str, routes: &RouteTable, brokers: &[&BrokerRows], 
 
 #[cfg(test)]
 mod tests {
+    use agents::types::RegisteredBroker;
+
     use super::*;
 
     fn broker(id: u64, address: &str) -> RegisteredBroker {

@@ -1,12 +1,12 @@
 //! Who belongs to a cluster right now: its record, its pods, and what each of them says.
 
-use agents::types::{NameServerList, RegisteredBroker};
+use agents::types::NameServerList;
 use futures::future::join_all;
 use k8s::pods::Pod;
 use k8s::record::Record;
 use saga::StepError;
 
-use crate::matrix::{BrokerRows, BrokerView, Matrix, NameServerView, compare};
+use crate::matrix::{BrokerView, Matrix, NameServerView, compare};
 use crate::world::{World, WorldError};
 
 /// The record of a cluster, or an error that names the cluster.
@@ -56,7 +56,7 @@ pub(crate) async fn route_matrix<W: World>(
     let brokers = join_all(pods.iter().map(|pod| async {
         BrokerView {
             pod: pod.name.clone(),
-            broker: broker_rows(world, pod).await.map_err(|error| error.to_string()),
+            broker: world.broker_rows(pod).await.map_err(|error| error.to_string()),
         }
     }));
     let views = join_all(name_servers.iter().map(|pod| async {
@@ -68,16 +68,4 @@ pub(crate) async fn route_matrix<W: World>(
     // Brokers first: a topic that is made in between is then known to every name server that is asked later.
     let brokers = brokers.await;
     Ok(compare(&views.await, &brokers))
-}
-
-async fn broker_rows<W: World>(world: &W, pod: &Pod) -> Result<BrokerRows, WorldError> {
-    let facts = world.broker_facts(pod).await?;
-    let identity = RegisteredBroker {
-        cluster: facts.cluster,
-        broker_name: facts.broker_name,
-        broker_id: facts.broker_id,
-        address: facts.address,
-    };
-    let rows = if identity.broker_id == 0 { world.broker_rows(pod).await? } else { Vec::new() };
-    Ok(BrokerRows { identity, rows })
 }

@@ -7,8 +7,11 @@ use saga::StepError;
 
 use crate::world::World;
 
-/// How long between two looks at a condition.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long after the first look at a condition the second comes.
+const SOONEST: Duration = Duration::from_millis(500);
+
+/// How long between two looks at most.
+const LATEST: Duration = Duration::from_secs(5);
 
 /// What a look at a condition found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,13 +49,20 @@ where
             }
             Look::NotYet(reason) => reason,
         };
-        if world.elapsed().saturating_sub(start) >= deadline {
+        let waited = world.elapsed().saturating_sub(start);
+        if waited >= deadline {
             let seconds = deadline.as_secs();
             return Err(
                 StepError::new(format!("{what} did not come true within {seconds}s")).with_causes(vec![last])
             );
         }
         world.waiting_for(&format!("{what}: {last}"));
-        world.pause(LOOK_EVERY).await;
+        world.pause(until_next_look(waited)).await;
     }
+}
+
+/// How long to pause after so long a wait: what comes soon is seen soon, and what takes minutes is not asked for each half
+/// second. To answer costs a broker with many topics a good part of a second.
+pub(crate) fn until_next_look(waited: Duration) -> Duration {
+    (waited / 10).clamp(SOONEST, LATEST)
 }

@@ -9,8 +9,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use agents::types::{
-    Applied, Backlog, BrokerFacts, BundleDescription, Commit, Describe, ExportOptions, KvEntry,
-    NameServerList, OnlineGroup, PreparedExport, RegisteredBroker, RouteTable, TopicRow,
+    Applied, Backlog, BrokerFacts, BrokerRows, BundleDescription, Commit, Describe, ExportOptions, KvEntry,
+    NameServerList, OnlineGroup, PreparedExport, RegisteredBroker, RouteTable,
 };
 use k8s::objects::{Kind, Object};
 use k8s::pods::Pod;
@@ -184,8 +184,8 @@ pub trait World: Send + Sync {
     /// Who the broker of a pod is and how it fares.
     fn broker_facts(&self, pod: &Pod) -> impl Future<Output = Result<BrokerFacts, WorldError>> + Send;
 
-    /// The rows that the broker of a pod registers.
-    fn broker_rows(&self, pod: &Pod) -> impl Future<Output = Result<Vec<TopicRow>, WorldError>> + Send;
+    /// Who the broker of a pod is, and the rows that it registers.
+    fn broker_rows(&self, pod: &Pod) -> impl Future<Output = Result<BrokerRows, WorldError>> + Send;
 
     /// The KV entries of the name server of a pod.
     fn kv_config(&self, pod: &Pod) -> impl Future<Output = Result<Vec<KvEntry>, WorldError>> + Send;

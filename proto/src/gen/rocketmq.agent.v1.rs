@@ -339,6 +339,9 @@ pub struct BrokerTopicsRequest {}
 pub struct BrokerTopicsChunk {
     #[prost(message, repeated, tag = "1")]
     pub rows: ::prost::alloc::vec::Vec<TopicRow>,
+    /// in the first chunk, which is there without rows too
+    #[prost(message, optional, tag = "2")]
+    pub broker: ::core::option::Option<RegisteredBroker>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RoutesRequest {

@@ -54,6 +54,15 @@ pub struct RouteTable {
     pub rows: Vec<TopicRow>,
 }
 
+/// A broker and the topic rows that it registers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerRows {
+    /// Who it is.
+    pub identity: RegisteredBroker,
+    /// Its rows; empty for slaves, whose tables name servers ignore.
+    pub rows: Vec<TopicRow>,
+}
+
 /// The route of one topic, as clients get it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicRoute {

@@ -231,9 +231,12 @@ impl Inspect for FakeAgent {
     ) -> Result<Response<Self::BrokerTopicsStream>, Status> {
         let chunk = |number: u32| {
             let row = pb::TopicRow { topic: format!("topic-{number}"), ..Default::default() };
-            Ok(pb::BrokerTopicsChunk { rows: vec![row] })
+            Ok(pb::BrokerTopicsChunk { broker: None, rows: vec![row] })
         };
-        Ok(Response::new(Box::pin(futures::stream::iter((0..self.rows).map(chunk)))))
+        let broker = pb::RegisteredBroker { broker_name: "demo-0".into(), ..Default::default() };
+        let first = Ok(pb::BrokerTopicsChunk { broker: Some(broker), rows: Vec::new() });
+        let chunks = std::iter::once(first).chain((0..self.rows).map(chunk));
+        Ok(Response::new(Box::pin(futures::stream::iter(chunks.collect::<Vec<_>>()))))
     }
 
     type RoutesStream = Chunks<pb::RoutesChunk>;

@@ -35,7 +35,8 @@ async fn both_sides_prove_and_one_connection_serves_every_call() {
     assert_eq!((facts.value.version.as_str(), facts.proof), ("5.3.3", Proof::Proved));
     let rows =
         agents.ask(&peer, Some(&key), |agent| async move { agent.broker_topics().await }).await.unwrap();
-    let rows: Vec<String> = rows.value.into_iter().map(|row| row.topic).collect();
+    assert_eq!(rows.value.identity.broker_name, "demo-0");
+    let rows: Vec<String> = rows.value.rows.into_iter().map(|row| row.topic).collect();
     assert_eq!(rows, ["topic-0", "topic-1", "topic-2"]);
     assert_eq!(agent.dials.load(Ordering::SeqCst), 1);
 }
@@ -107,7 +108,7 @@ async fn an_agent_that_does_not_answer_is_given_up_at_the_deadline() {
     let error = agents.ask(&FakeAgent::peer(), None, |agent| async move { agent.kv_config().await }).await;
     assert_eq!(
         error.unwrap_err().to_string(),
-        "agent of pod `demo-0-master-0` did not answer `KvConfig` within 10s"
+        "agent of pod `demo-0-master-0` did not answer `KvConfig` within 20s"
     );
 }
 

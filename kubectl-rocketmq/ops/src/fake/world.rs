@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use agents::types::{
-    Applied, Backlog, BrokerFacts, BrokerList, BundleDescription, Commit, Describe, ExportOptions, Gate,
-    KvEntry, ListMode, NameServerList, OnlineGroup, Owner, PROTOCOL, PreparedExport, Process,
-    RegisteredBroker, Registration, Role, RouteTable, TopicRow,
+    Applied, Backlog, BrokerFacts, BrokerList, BrokerRows, BundleDescription, Commit, Describe,
+    ExportOptions, Gate, KvEntry, ListMode, NameServerList, OnlineGroup, Owner, PROTOCOL, PreparedExport,
+    Process, RegisteredBroker, Registration, Role, RouteTable,
 };
 use k8s::names;
 use k8s::objects::{Kind, Object};
@@ -249,11 +249,13 @@ impl World for FakeWorld {
         })
     }
 
-    async fn broker_rows(&self, pod: &Pod) -> Result<Vec<TopicRow>, WorldError> {
+    async fn broker_rows(&self, pod: &Pod) -> Result<BrokerRows, WorldError> {
         let state = self.state();
         state.asked(pod)?;
         state.running(pod)?;
-        Ok(state.rows(pod))
+        let identity = identity(pod);
+        let rows = if identity.broker_id == 0 { state.rows(pod) } else { Vec::new() };
+        Ok(BrokerRows { identity, rows })
     }
 
     async fn kv_config(&self, pod: &Pod) -> Result<Vec<KvEntry>, WorldError> {

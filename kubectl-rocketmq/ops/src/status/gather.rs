@@ -3,20 +3,20 @@
 use std::future::Future;
 use std::time::Duration;
 
-use agents::types::{BrokerFacts, Describe, RegisteredBroker, RouteTable, TopicRow};
+use agents::types::{BrokerFacts, BrokerRows, Describe, RouteTable};
 use futures::future::join_all;
 use k8s::kinds::Broker;
 use k8s::names::{self, BrokerMember};
 use k8s::objects::Kind;
 use k8s::pods::Pod;
 
-use crate::matrix::{BrokerRows, BrokerView, Matrix, NameServerView, compare};
+use crate::matrix::{BrokerView, Matrix, NameServerView, compare};
 use crate::operations::known::Known;
 use crate::status::AgentCell;
 use crate::world::{World, WorldError};
 
 /// How long one member may take to say everything. The slowest decides when the page is there.
-const MEMBER_WITHIN: Duration = Duration::from_secs(10);
+const MEMBER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Everything that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +52,7 @@ pub(crate) struct MemberFacts {
     pub(crate) agent: AgentCell,
     pub(crate) described: Option<Describe>,
     pub(crate) facts: Option<BrokerFacts>,
-    pub(crate) rows: Result<Vec<TopicRow>, String>,
+    pub(crate) rows: Result<BrokerRows, String>,
 }
 
 /// Reads everything.
@@ -121,14 +121,13 @@ async fn ask_member<W: World>(
         return Ok(facts);
     };
     facts.trouble = trouble(world, &pod).await;
-    let is_master = member == BrokerMember::Master;
     let asked = async {
         let described = world.describe(&pod).await?;
         if !described.process.answers {
             return Ok((described, None, Err(WorldError::new("RocketMQ does not answer its agent"))));
         }
         let facts = world.broker_facts(&pod).await;
-        let rows = if is_master { world.broker_rows(&pod).await } else { Ok(Vec::new()) };
+        let rows = world.broker_rows(&pod).await;
         let reason = facts.as_ref().err().cloned();
         Ok((described, facts.ok(), reason.map_or(rows, Err)))
     };
@@ -174,22 +173,9 @@ fn view_of_name_server(facts: &NameServerFacts) -> NameServerView {
 }
 
 fn views(members: &[MemberFacts]) -> Vec<BrokerView> {
-    let view = |member: &MemberFacts| {
-        let rows = match (&member.facts, &member.rows) {
-            (Some(facts), Ok(rows)) => Ok(BrokerRows { identity: identity(facts), rows: rows.clone() }),
-            (_, Err(reason)) => Err(reason.clone()),
-            (None, Ok(_)) => Err("its facts are not known".to_owned()),
-        };
-        BrokerView { pod: names::pod(&member.stateful_set, 0), broker: rows }
+    let view = |member: &MemberFacts| BrokerView {
+        pod: names::pod(&member.stateful_set, 0),
+        broker: member.rows.clone(),
     };
     members.iter().map(view).collect()
-}
-
-fn identity(facts: &BrokerFacts) -> RegisteredBroker {
-    RegisteredBroker {
-        cluster: facts.cluster.clone(),
-        broker_name: facts.broker_name.clone(),
-        broker_id: facts.broker_id,
-        address: facts.address.clone(),
-    }
 }

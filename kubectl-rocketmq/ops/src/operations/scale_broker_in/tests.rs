@@ -279,6 +279,9 @@ async fn a_cluster_that_was_scaled_in_is_like_one_that_was_made_so() {
     assert!(world.elapsed().as_secs() >= 60, "nobody may write for two route periods");
 }
 
+/// Seconds in which consumers let go, and until the look that sees their end.
+const LET_GO: u64 = 59;
+
 #[tokio::test]
 async fn messages_are_waited_for_and_writes_are_stopped_meanwhile() {
     let left = |messages| Backlog {
@@ -293,7 +296,7 @@ async fn messages_are_waited_for_and_writes_are_stopped_meanwhile() {
     world.state().broker_mut(LEAVING).looks = looks.collect();
     assert_eq!(run(&world, &params).await, Outcome::Done);
     // 30 looks with messages, two without; then consumers let go.
-    assert_eq!(world.elapsed().as_secs(), 31 * 5 + 55);
+    assert_eq!(world.elapsed().as_secs(), 31 * 5 + LET_GO);
 }
 
 #[tokio::test]
@@ -310,7 +313,7 @@ async fn a_broker_that_restarts_in_mid_drain_is_closed_again_and_counted_from_th
     let bench = Bench::default();
     let end = bench.run(&world, &params).await;
     assert_eq!(end.outcome, Outcome::Done);
-    assert_eq!(world.elapsed().as_secs(), 10 * 5 + 60 + 55);
+    assert_eq!(world.elapsed().as_secs(), 10 * 5 + 60 + LET_GO);
 }
 
 #[tokio::test]
