@@ -10,5 +10,6 @@ mod metadata_apply;
 mod metadata_in;
 mod metadata_out;
 mod permission;
+mod process;
 mod served;
 mod support;

@@ -1,11 +1,9 @@
-//! Broker groups that are not scaled: input that is wrong, and data that are in the way. Every message in full.
+//! Broker groups that are not scaled because the input is wrong. Every message in full.
 
-use std::path::{Path, PathBuf};
-
-use lab::e2e::clusters::{self, BROKER_CONTAINER, HostFolders, NAME_SERVICE, Shape, name_server_pods};
+use lab::e2e::clusters::{self, BROKER_CONTAINER, NAME_SERVICE, Shape, name_server_pods};
 use lab::e2e::groups;
 use lab::e2e::journal;
-use lab::e2e::judge::{Judge, broker_address};
+use lab::e2e::judge::Judge;
 use lab::e2e::kubectl::Kubectl;
 use lab::e2e::pods::{self, Pod};
 use lab::e2e::processes;
@@ -116,18 +114,6 @@ const TOO_LARGE: [&str; 5] = [
     "nothing was changed\n\nhint: delete topics that nobody uses\n",
 ];
 
-/// The folder, and what can be done.
-const EARLIER_DATA: [&str; 5] = [
-    "error: cannot scale broker groups of `broker` 1 -> 2\n",
-    "/store/broker-1-master` of pod `broker-1-master-0` holds the data of an earlier broker\n",
-    "caused by: with `--old-data=keep` the new broker starts on them\n",
-    "caused by: with `--old-data=aside` the folder is renamed, and stays\n",
-    " is undone: everything is as it was before\n",
-];
-
-const SLAVE_IS_NAMED: &str = "pod `broker-0-replica-1-0` is a slave: metadata are taken from its master \
-                              `broker-0-master-0`, which has them first";
-
 #[test]
 fn scale_out_refuses() -> Verdict {
     scene("scale-broker-refuses", Lane::Side, |scene| {
@@ -213,7 +199,7 @@ fn scale_out_refuses_more_topics_than_a_registration_can_carry() -> Verdict {
         let topics = topics_over_the_limit()?;
         Judge::new()?.make_many(&pods::pod(kubectl, &groups::master(0))?, &topics)?;
         let unchanged = Unchanged::now(kubectl)?;
-        let ended = kubectl.rocketmq(&scale("2", &[]))?.expect_code(3)?;
+        let ended = kubectl.rocketmq(&groups::scale_arguments("2"))?.expect_code(3)?;
         says_all(&ended.stderr, &TOO_LARGE)?;
         unchanged.is_still(kubectl)
     })
@@ -239,97 +225,6 @@ fn topics_over_the_limit() -> Result<Vec<TopicConfig>> {
     // Under 16 MiB: more would take the broker out of every route.
     let count = (REGISTRATION_LIMIT + (1 << 18)) / bytes;
     (0..usize::try_from(count).context(|| format!("{count} topics"))?).map(topic).collect()
-}
-
-/// The topic that only the earlier broker had.
-const EARLIER_TOPIC: &str = "earlier";
-
-#[test]
-fn scale_out_touches_an_earlier_brokers_data_only_when_told_to() -> Verdict {
-    scene("scale-broker-old-data", Lane::Side, |scene| {
-        let kubectl = &scene.kubectl;
-        let judge = Judge::new()?;
-        let folders = HostFolders::make(scene)?;
-        let store = folders.broker.join("store/broker-1-master");
-        let topics = store.join("config/topics.json");
-
-        scene.step("makes the data of an earlier group");
-        clusters::apply(scene, &CLUSTER.yaml_on_host(&folders))?;
-        judge.make_topics(kubectl)?;
-        let earlier = pods::pod(kubectl, &groups::master(1))?;
-        let name = EARLIER_TOPIC.parse().context(|| format!("`{EARLIER_TOPIC}` is no topic name"))?;
-        judge.make(&earlier, &[TopicConfig::new(&name, 4)], &[])?;
-        delete(scene)?;
-
-        scene.step("refuses");
-        clusters::apply(scene, &Shape { groups: 1, replicas: 1, ..CLUSTER }.yaml_on_host(&folders))?;
-        let (unchanged, held) = (Unchanged::of_objects(kubectl)?, read(&topics)?);
-        let ended = kubectl.rocketmq(&scale("2", &[]))?.expect_code(3)?;
-        says_all(&ended.stderr, &EARLIER_DATA)?;
-        unchanged.is_still(kubectl)?;
-        ensure(read(&topics)? == held, || format!("{} was changed", topics.display()))?;
-
-        scene.step("keeps them, and takes the master when a slave is named");
-        let keep = ["--from", "broker-0-replica-1-0", "--old-data=keep"];
-        let ended = kubectl.rocketmq(&scale("2", &keep))?.expect_code(0)?;
-        says_all(&(ended.stdout + &ended.stderr), &[SLAVE_IS_NAMED])?;
-        groups::are(kubectl, &judge, 2)?;
-        has_topics(kubectl, &judge, true)?;
-        delete(scene)?;
-
-        scene.step("puts them aside");
-        clusters::apply(scene, &Shape { groups: 1, ..CLUSTER }.yaml_on_host(&folders))?;
-        let held = read(&topics)?;
-        kubectl.rocketmq(&scale("2", &["--old-data=aside"]))?.expect_code(0)?;
-        groups::are(kubectl, &judge, 2)?;
-        has_topics(kubectl, &judge, false)?;
-        let aside = aside(&store)?;
-        ensure(read(&aside.join("config/topics.json"))? == held, || {
-            format!("{} does not hold what was there", aside.display())
-        })
-    })
-}
-
-/// The second group has the topics of the first, and the earlier one's if it was started on that one's data.
-fn has_topics(kubectl: &Kubectl, judge: &Judge, kept: bool) -> Result<()> {
-    let tables = |group: u32| {
-        let pod = pods::pod(kubectl, &groups::master(group))?;
-        judge.tables(&groups::name(group), &broker_address(&pod))
-    };
-    let (first, second) = (tables(0)?, tables(1)?);
-    let lacking = first.topics.iter().find(|(name, topic)| second.topics.get(*name) != Some(topic));
-    ensure(lacking.is_none(), || format!("the second group has {lacking:?} otherwise"))?;
-    ensure(second.topics.contains_key(EARLIER_TOPIC) == kept, || {
-        format!("`{EARLIER_TOPIC}` is {}there", if kept { "not " } else { "" })
-    })
-}
-
-/// Where a store's data went: `<folder>.<token>` beside it.
-fn aside(store: &Path) -> Result<PathBuf> {
-    let unreadable = || format!("cannot read the folder of {}", store.display());
-    let folder = store.parent().unwrap_or(store);
-    let name = format!("{}.", store.file_name().unwrap_or_default().to_string_lossy());
-    let entries = std::fs::read_dir(folder).context(unreadable)?;
-    let mut found = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(&name));
-    let first = found
-        .next()
-        .ok_or_else(|| LabError::new(format!("there is no {name}TOKEN in {}", folder.display())))?;
-    Ok(first.path())
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).context(|| format!("cannot read {}", path.display()))
-}
-
-/// Deletes the cluster that was applied last; its data stay.
-fn delete(scene: &Scene) -> Result<()> {
-    let file = scene.folder().join("cluster.yaml").display().to_string();
-    scene.kubectl.rocketmq(&["delete", "-f", &file, "-y"])?.expect_code(0).map(drop)
-}
-
-/// The plugin's arguments that scale the cluster's broker groups, with more flags.
-fn scale<'a>(size: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
-    [groups::scale_arguments(size).as_slice(), flags].concat()
 }
 
 /// Demands that a scale is refused with this message.
@@ -400,21 +295,20 @@ fn await_ready(kubectl: &Kubectl, pod: &Pod, ready: bool) -> Result<()> {
 struct Unchanged {
     objects: Vec<String>,
     record: serde_json::Value,
-    /// `None` where an operation was begun and undone.
-    operations: Option<Vec<String>>,
+    operations: Vec<String>,
 }
 
 impl Unchanged {
     fn now(kubectl: &Kubectl) -> Result<Self> {
-        Ok(Self { operations: Some(journal::operations(kubectl)?), ..Self::of_objects(kubectl)? })
-    }
-
-    fn of_objects(kubectl: &Kubectl) -> Result<Self> {
-        Ok(Self { objects: groups::objects(kubectl)?, record: groups::record(kubectl)?, operations: None })
+        Ok(Self {
+            objects: groups::objects(kubectl)?,
+            record: groups::record(kubectl)?,
+            operations: journal::operations(kubectl)?,
+        })
     }
 
     fn is_still(&self, kubectl: &Kubectl) -> Result<()> {
-        let now = if self.operations.is_some() { Self::now(kubectl)? } else { Self::of_objects(kubectl)? };
+        let now = Self::now(kubectl)?;
         ensure(*self == now, || format!("refused, and changed all the same:\n{self:?}\n{now:?}"))
     }
 }
