@@ -15,10 +15,11 @@ use crate::error::{Context, LabError, Result};
 use crate::home;
 use crate::progress;
 
-/// What a machine of two cores carries at once: one [`Lane::Main`] beside one [`Lane::Side`], or three of these.
+/// What a machine of two cores carries at once: one [`Lane::Main`] beside one other, or three others.
 const PLACES: usize = 3;
 
-static PLACES_LEFT: Mutex<Places> = Mutex::new(Places { free: PLACES, main_waiting: 0, main_running: 0 });
+static PLACES_LEFT: Mutex<Places> =
+    Mutex::new(Places { free: PLACES, main_waiting: 0, main_running: 0, long_waiting: 0 });
 static PLACE_FREED: Condvar = Condvar::new();
 
 /// How much of the machine a test takes.
@@ -26,6 +27,9 @@ static PLACE_FREED: Condvar = Condvar::new();
 pub enum Lane {
     /// A test that measures traffic for minutes: it runs beside one other at most, and before those that wait.
     Main,
+    /// A test that waits for minutes, for Leases or drains: it goes well beside one that measures, and would be the last to
+    /// end if others began before it.
+    Long,
     /// Any other.
     Side,
 }
@@ -34,7 +38,7 @@ impl Lane {
     fn places(self) -> usize {
         match self {
             Self::Main => 2,
-            Self::Side => 1,
+            Self::Long | Self::Side => 1,
         }
     }
 }
@@ -187,6 +191,26 @@ struct Places {
     free: usize,
     main_waiting: usize,
     main_running: usize,
+    long_waiting: usize,
+}
+
+impl Places {
+    /// How many tests of this lane wait, where that is counted.
+    fn waiting(&mut self, lane: Lane) -> Option<&mut usize> {
+        match lane {
+            Lane::Main => Some(&mut self.main_waiting),
+            Lane::Long => Some(&mut self.long_waiting),
+            Lane::Side => None,
+        }
+    }
+
+    fn must_wait(&self, lane: Lane) -> bool {
+        // Small tests that follow each other would never leave two places free at once.
+        let main_is_next = self.main_waiting > 0 && self.main_running == 0;
+        self.free < lane.places()
+            || lane != Lane::Main && main_is_next
+            || lane == Lane::Side && self.long_waiting > 0
+    }
 }
 
 /// A test's places, given back when it ends.
@@ -195,20 +219,17 @@ struct Place(Lane);
 impl Place {
     fn take(lane: Lane) -> Self {
         let mut places = PLACES_LEFT.lock().unwrap_or_else(PoisonError::into_inner);
-        if lane == Lane::Main {
-            places.main_waiting += 1;
+        if let Some(waiting) = places.waiting(lane) {
+            *waiting += 1;
         }
-        // Without the second half, small tests that follow each other would never leave two places free at once.
-        let must_wait = |places: &mut Places| {
-            places.free < lane.places()
-                || lane == Lane::Side && places.main_waiting > 0 && places.main_running == 0
-        };
-        let mut places = PLACE_FREED.wait_while(places, must_wait).unwrap_or_else(PoisonError::into_inner);
+        let mut places = PLACE_FREED
+            .wait_while(places, |places| places.must_wait(lane))
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiting) = places.waiting(lane) {
+            *waiting -= 1;
+        }
         places.free -= lane.places();
-        if lane == Lane::Main {
-            places.main_waiting -= 1;
-            places.main_running += 1;
-        }
+        places.main_running += usize::from(lane == Lane::Main);
         drop(places);
         PLACE_FREED.notify_all();
         Self(lane)
@@ -219,9 +240,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut places = PLACES_LEFT.lock().unwrap_or_else(PoisonError::into_inner);
         places.free += self.0.places();
-        if self.0 == Lane::Main {
-            places.main_running -= 1;
-        }
+        places.main_running -= usize::from(self.0 == Lane::Main);
         drop(places);
         PLACE_FREED.notify_all();
     }
@@ -229,3 +248,26 @@ impl Drop for Place {
 
 /// How long pods may take to be as a test wants them: images are pulled and JVMs started, several at once.
 pub const PODS_WITHIN: Duration = Duration::from_secs(240);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_measure_begin_first_then_those_that_wait_long() {
+        let places = |free, main_waiting, main_running, long_waiting| Places {
+            free,
+            main_waiting,
+            main_running,
+            long_waiting,
+        };
+        let begins =
+            |places: Places| [Lane::Main, Lane::Long, Lane::Side].map(|lane| !places.must_wait(lane));
+        assert_eq!(begins(places(3, 1, 0, 1)), [true, false, false]);
+        assert_eq!(begins(places(1, 1, 0, 0)), [false, false, false]);
+        assert_eq!(begins(places(1, 1, 1, 1)), [false, true, false]);
+        assert_eq!(begins(places(1, 1, 1, 0)), [false, true, true]);
+        assert_eq!(begins(places(2, 0, 0, 0)), [true, true, true]);
+        assert_eq!(begins(places(0, 0, 1, 0)), [false, false, false]);
+    }
+}

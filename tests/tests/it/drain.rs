@@ -36,7 +36,7 @@ const BRIEFLY: [&str; 2] = ["--drain-timeout", "20s"];
 
 #[test]
 fn drain_tells_what_holds_it_back_and_leaves_nothing_that_was_not_named() -> Verdict {
-    scene("drain", Lane::Side, |scene| {
+    scene("drain", Lane::Long, |scene| {
         let kubectl = &scene.kubectl;
         let judge = Judge::new()?;
         clusters::apply(scene, &CLUSTER.yaml_on_claims())?;

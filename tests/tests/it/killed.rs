@@ -14,7 +14,7 @@ const MOMENTS: [Moment; 3] =
 
 #[test]
 fn killed_cli_resumes() -> Verdict {
-    scene("killed-cli-resumes", Lane::Side, |scene| {
+    scene("killed-cli-resumes", Lane::Long, |scene| {
         let judge = Judge::new()?;
         Shape { version: "5.3.3", name_servers: 1, groups: 2, replicas: 0 }.apply(scene)?;
         for (moment, size) in MOMENTS.into_iter().zip(2..) {
@@ -28,7 +28,7 @@ fn killed_cli_resumes() -> Verdict {
 
 #[test]
 fn killed_cli_undoes() -> Verdict {
-    scene("killed-cli-undoes", Lane::Side, |scene| {
+    scene("killed-cli-undoes", Lane::Long, |scene| {
         let judge = Judge::new()?;
         Shape { version: "5.3.3", name_servers: 1, groups: 2, replicas: 0 }.apply(scene)?;
         for moment in MOMENTS {
