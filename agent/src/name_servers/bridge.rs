@@ -2,6 +2,7 @@
 //! that no broker has. The name server drops the entry when that channel closes, unless the broker has registered
 //! itself by then (`RouteInfoManager.onChannelDestroy`, all tags).
 
+use rocketmq::metadata::walk::{self, WalkError};
 use rocketmq::model::data_version::DataVersion;
 use rocketmq::model::route::RegisteredBroker;
 use rocketmq::model::version::Version;
@@ -41,6 +42,9 @@ pub enum BridgeError {
     /// A request failed.
     #[error(transparent)]
     Remoting(#[from] RemotingError),
+    /// The broker's topic table cannot be read.
+    #[error(transparent)]
+    Table(#[from] WalkError),
     /// The broker does not tell a setting that its registration needs.
     #[error("the broker's configuration has no `{0}`")]
     NoSetting(&'static str),
@@ -51,10 +55,10 @@ pub enum BridgeError {
 
 impl Bridge {
     /// Registers.
-    pub async fn open(channel: Client, registration: &Registration) -> Result<Self, BridgeError> {
+    pub async fn open(channel: Client, registration: Registration) -> Result<Self, BridgeError> {
         let sent = registration.as_broker.topics.data_version;
         let sentinel = sent.sentinel(0);
-        let message = RegisterBroker { data_version: sentinel, ..registration.as_broker.clone() };
+        let message = RegisterBroker { data_version: sentinel, ..registration.as_broker };
         channel.register_broker(&message).await?;
         Ok(Self { channel, broker: message.broker, sentinel, round: 0, sent })
     }
@@ -82,9 +86,11 @@ impl Bridge {
         neighbour: &Client,
         may_register: impl Fn() -> bool,
     ) -> Result<(), BridgeError> {
-        if neighbour.all_topic_config().await?.value.data_version == self.sent {
+        let table = neighbour.all_topic_config_body().await?.value;
+        if walk::data_version(&table)? == self.sent {
             return Ok(());
         }
+        drop(table);
         let registration = Registration::of(neighbour, &self.broker).await?;
         if self.holder().await? != Holder::Bridge || !may_register() {
             return Ok(());

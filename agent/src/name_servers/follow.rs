@@ -238,7 +238,7 @@ impl Looks {
         if self.around.stop_mark.is_set_for(boot) {
             return Err("the broker is being stopped".to_owned());
         }
-        let bridge = Bridge::open(channel, &registration).await.map_err(error)?;
+        let bridge = Bridge::open(channel, registration).await.map_err(error)?;
         self.joins = false;
         self.bridge =
             Some(Open { bridge, boot_timestamp_millis: boot, ask_at: Instant::now() + self.first_ask() });

@@ -9,7 +9,9 @@ use proto::pb;
 use rocketmq::metadata::size::RegistrationSize;
 use rocketmq::metadata::walk;
 use rocketmq::model::broker::MASTER_ID;
-use rocketmq::model::route::RouteTable;
+use rocketmq::model::permission::Permission;
+use rocketmq::model::route::{RouteTable, TopicRow};
+use rocketmq::model::version::Version;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
 use tonic::{Request, Response, Status, Streaming};
@@ -97,6 +99,26 @@ async fn measured(body: Bytes) -> Result<(u64, RegistrationSize), TableError> {
     .await
 }
 
+/// The rows that a broker of this name, permission and version registers of an answer to code 21, in order.
+async fn registered(
+    body: Bytes,
+    broker_name: String,
+    broker: Permission,
+    version: Version,
+) -> Result<Vec<TopicRow>, TableError> {
+    off_the_runtime(move || {
+        let mut rows = Vec::new();
+        walk::topics(&body, |mut topic| {
+            topic.perm = topic.perm.registered(broker, version);
+            rows.push(topic.row(&broker_name));
+            Ok::<_, TableError>(())
+        })?;
+        rows.sort();
+        Ok(rows)
+    })
+    .await
+}
+
 /// The key's spelling changed with 5.0.0 (`AdminBrokerProcessor.prepareRuntimeInfo`).
 fn transferred(runtime: &rocketmq::remoting::requests::broker::RuntimeInfo) -> f64 {
     let spellings = ["getTransferredTps", "getTransferedTps"];
@@ -169,17 +191,19 @@ impl pb::inspect_server::Inspect for Inspector {
         let settings = config.value.settings;
         let broker = identity(&settings).map_err(|error| Status::unavailable(in_words(&error)))?;
         let rows = if broker.broker_id == MASTER_ID {
-            let table = client.all_topic_config().await.map_err(|error| status(&error))?.value;
-            table.registered(permission(&settings), config.version).rows(&broker.broker_name)
+            let body = client.all_topic_config_body().await.map_err(|error| status(&error))?.value;
+            let rows = registered(body, broker.broker_name.clone(), permission(&settings), config.version);
+            rows.await.map_err(|error| Status::unavailable(in_words(&error)))?
         } else {
             Vec::new()
         };
-        let mut messages = vec![pb::BrokerTopicsChunk { broker: Some(broker.into()), rows: Vec::new() }];
-        messages.extend(rows.chunks(ROWS_IN_A_CHUNK).map(|rows| pb::BrokerTopicsChunk {
-            broker: None,
-            rows: rows.iter().cloned().map(Into::into).collect(),
-        }));
-        Ok(chunks(messages))
+        let first = pb::BrokerTopicsChunk { broker: Some(broker.into()), rows: Vec::new() };
+        let mut rows = rows.into_iter();
+        let rest = std::iter::from_fn(move || {
+            let rows: Vec<_> = rows.by_ref().take(ROWS_IN_A_CHUNK).map(Into::into).collect();
+            (!rows.is_empty()).then_some(pb::BrokerTopicsChunk { broker: None, rows })
+        });
+        Ok(Response::new(Box::pin(stream::iter(std::iter::once(first).chain(rest).map(Ok)))))
     }
 
     async fn routes(

@@ -230,6 +230,28 @@ async fn an_agent_takes_one_answer_and_the_stated_bound_for_86_000_topics_and_20
     assert!(taken <= BESIDE_AN_ANSWER_BYTES, "the import took {taken} bytes");
 }
 
+/// What rows may hold beside the one answer that they are read from.
+const BESIDE_ROWS_BYTES: u64 = 48 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rows_and_facts_of_86_000_topics_take_a_bounded_share_of_the_container() {
+    let broker = large_broker().await;
+    let agent = Process::start(&broker, "").await;
+    agent.until_described("the broker answers", |it| it.process.as_ref().unwrap().answers).await;
+    let before = agent.peak_bytes();
+    let facts = agent.inspect().broker_facts(pb::BrokerFactsRequest {}).await.unwrap().into_inner();
+    assert!(facts.topics >= TOPICS as u64, "{} topics", facts.topics);
+    let mut chunks = agent.inspect().broker_topics(pb::BrokerTopicsRequest {}).await.unwrap().into_inner();
+    let mut rows = 0;
+    while let Some(chunk) = chunks.message().await.unwrap() {
+        rows += chunk.rows.len() as u64;
+    }
+    assert_eq!(rows, facts.topics);
+    let taken = agent.peak_bytes() - before;
+    let bound = MAX_FRAME_BYTES as u64 + BESIDE_ROWS_BYTES;
+    assert!(taken <= bound, "they took {taken} bytes, {bound} are allowed");
+}
+
 /// What a look may hold: where each topic's queues end, who is connected, and 10,000 rows, beside the one answer that
 /// it keeps, the offsets. The agent's container has 256 MiB.
 const BESIDE_THE_OFFSETS_BYTES: u64 = 48 << 20;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::metadata::{Entry, Subscription, Table};
+use crate::model::data_version::DataVersion;
 use crate::model::topic::TopicConfig;
 use crate::remoting::json::{Cursor, JsonError, cursor};
 
@@ -96,6 +97,27 @@ pub fn topics<E: From<WalkError>>(
         topic.topic_name = key;
         each(topic).map_err(Stop::Visitor)
     })
+}
+
+/// The version of a table of topics, from an answer to code 21.
+///
+/// # Errors
+/// If the body cannot be read.
+pub fn data_version(body: &[u8]) -> Result<DataVersion, WalkError> {
+    let mut version = DataVersion::default();
+    let walked = cursor(body, |body| {
+        body.fields(|field, value| {
+            if field == "dataVersion" {
+                let read = serde_json::from_value(value.value()?);
+                version = read.map_err(|error| unreadable("field", "dataVersion", error))?;
+            }
+            Ok(())
+        })
+    });
+    walked.map_err(|stop: Stop<WalkError>| match stop {
+        Stop::Walk(error) | Stop::Visitor(error) => error,
+    })?;
+    Ok(version)
 }
 
 /// The names of the static topics of an answer to code 21 (5.x): their queues are mapped to those of other brokers.

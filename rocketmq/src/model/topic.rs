@@ -71,6 +71,18 @@ impl TopicConfig {
             other => Some(other.to_string()),
         }
     }
+
+    /// The row that a name server makes of it for a broker group.
+    #[must_use]
+    pub fn row(&self, broker_name: &str) -> TopicRow {
+        TopicRow {
+            topic: self.topic_name.clone(),
+            broker_name: broker_name.to_owned(),
+            read_queues: self.read_queues,
+            write_queues: self.write_queues,
+            permission: self.perm.bits(),
+        }
+    }
 }
 
 /// The topic table of a broker, as code 21 answers it.
@@ -94,28 +106,17 @@ pub struct TopicTable {
 impl TopicTable {
     /// The table as a broker of `version` registers it while it has the permission `broker`.
     #[must_use]
-    pub fn registered(&self, broker: Permission, version: Version) -> Self {
-        let mut table = self.clone();
-        for topic in table.topics.values_mut() {
+    pub fn registered(mut self, broker: Permission, version: Version) -> Self {
+        for topic in self.topics.values_mut() {
             topic.perm = topic.perm.registered(broker, version);
         }
-        table
+        self
     }
 
     /// The rows that a name server makes of this table for a broker group, in order.
     #[must_use]
     pub fn rows(&self, broker_name: &str) -> Vec<TopicRow> {
-        let mut rows: Vec<_> = self
-            .topics
-            .values()
-            .map(|topic| TopicRow {
-                topic: topic.topic_name.clone(),
-                broker_name: broker_name.to_owned(),
-                read_queues: topic.read_queues,
-                write_queues: topic.write_queues,
-                permission: topic.perm.bits(),
-            })
-            .collect();
+        let mut rows: Vec<_> = self.topics.values().map(|topic| topic.row(broker_name)).collect();
         rows.sort();
         rows
     }
@@ -205,7 +206,8 @@ mod tests {
             r#"{"topicConfigTable":{"b":{"topicName":"b","readQueueNums":1,"writeQueueNums":2,"perm":2},"a":{"topicName":"a","perm":6}}}"#,
         );
         let rows = |version| {
-            read.registered(Permission::READ, version)
+            read.clone()
+                .registered(Permission::READ, version)
                 .rows("g")
                 .into_iter()
                 .map(|row| (row.topic, row.read_queues, row.write_queues, row.permission))

@@ -159,7 +159,7 @@ impl State {
             enable_acting_master: self.common.version.is_5().then_some(acting_master),
             heartbeat_timeout_millis: acting_master.then_some(10_000),
             zone: None,
-            topics: self.topics.registered(Permission::from_bits(permission), self.common.version),
+            topics: self.topics.clone().registered(Permission::from_bits(permission), self.common.version),
             data_version: self.topics.data_version,
         }
     }

@@ -21,6 +21,17 @@ fn key(text: &str) -> Subscription {
 }
 
 #[test]
+fn the_version_of_a_table_is_read_alone() {
+    let version = |body: &str| data_version(body.as_bytes());
+    let body =
+        r#"{"dataVersion":{"counter":7,"stateVersion":0,"timestamp":5},"topicConfigTable":{"a":{"perm":6}}}"#;
+    assert_eq!(version(body).unwrap().counter, 7);
+    assert_eq!(version(r#"{"topicConfigTable":{}}"#).unwrap(), DataVersion::default());
+    assert!(matches!(version(r#"{"dataVersion":5}"#), Err(WalkError::Entry { .. })));
+    assert!(matches!(version(r#"{"dataVersion":{"#), Err(WalkError::Json(_))));
+}
+
+#[test]
 fn topics_are_named_as_the_broker_finds_them() {
     let body = r#"{"dataVersion":{"counter":1},"topicConfigTable":{
         "orders":{"topicName":"orders","perm":6,"attributes":{"message.type":"FIFO"},"later":[1]},
