@@ -15,7 +15,7 @@ use rocketmq::model::data_version::DataVersion;
 use rocketmq::model::kv::KvEntry;
 use rocketmq::model::permission::Permission;
 use rocketmq::model::route::{RegisteredBroker, TopicRow};
-use rocketmq::model::topic::{TopicConfig, TopicTable};
+use rocketmq::model::topic::{RegisteredTopics, TopicConfig, TopicTable};
 use rocketmq::model::version::Version;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::frame::Frame;
@@ -270,7 +270,7 @@ fn registration(version: Version, frame: &Frame) -> RegisterBroker {
         heartbeat_timeout_millis: field("heartbeatTimeoutMillis").map(|text| text.parse().unwrap()),
         zone: field("__ZONE_NAME"),
         data_version: topics.data_version,
-        topics: topics.registered(Permission::READ_WRITE, version),
+        topics: RegisteredTopics::from(&topics.registered(Permission::READ_WRITE, version)),
     }
 }
 

@@ -4,7 +4,9 @@
 
 use rocketmq::metadata::walk::{self, WalkError};
 use rocketmq::model::data_version::DataVersion;
+use rocketmq::model::permission::Permission;
 use rocketmq::model::route::RegisteredBroker;
+use rocketmq::model::topic::RegisteredTopics;
 use rocketmq::model::version::Version;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
@@ -56,9 +58,10 @@ pub enum BridgeError {
 impl Bridge {
     /// Registers.
     pub async fn open(channel: Client, registration: Registration) -> Result<Self, BridgeError> {
-        let sent = registration.as_broker.topics.data_version;
+        let mut message = registration.as_broker;
+        let sent = message.data_version;
         let sentinel = sent.sentinel(0);
-        let message = RegisterBroker { data_version: sentinel, ..registration.as_broker };
+        message.data_version = sentinel;
         channel.register_broker(&message).await?;
         Ok(Self { channel, broker: message.broker, sentinel, round: 0, sent })
     }
@@ -95,7 +98,7 @@ impl Bridge {
         if self.holder().await? != Holder::Bridge || !may_register() {
             return Ok(());
         }
-        let sent = registration.as_broker.topics.data_version;
+        let sent = registration.as_broker.data_version;
         let round = self.round.wrapping_add(1);
         let sentinel = sent.sentinel(round);
         self.channel
@@ -117,7 +120,7 @@ impl Registration {
     /// Asks the broker beside the agent, which must be `expected`.
     pub async fn of(neighbour: &Client, expected: &RegisteredBroker) -> Result<Self, BridgeError> {
         let config = neighbour.broker_config().await?;
-        let table = neighbour.all_topic_config().await?.value;
+        let table = neighbour.all_topic_config_body().await?.value;
         let settings = &config.value.settings;
         let broker = identity(settings)?;
         if broker != *expected {
@@ -140,11 +143,26 @@ impl Registration {
                 heartbeat_timeout_millis: None,
                 // From the broker's environment, which no request shows.
                 zone: None,
-                data_version: table.data_version,
-                topics: table.registered(permission(settings), config.version),
+                data_version: walk::data_version(&table)?,
+                topics: registered(&table, permission(settings), config.version)?,
             },
         })
     }
+}
+
+/// The topics that a broker of this permission and version registers, of an answer to code 21.
+fn registered(table: &[u8], broker: Permission, version: Version) -> Result<RegisteredTopics, WalkError> {
+    let mut topics = RegisteredTopics::default();
+    walk::topics(table, |mut topic| {
+        topic.perm = topic.perm.registered(broker, version);
+        topics.add(&topic);
+        Ok::<_, WalkError>(())
+    })?;
+    walk::static_topics(table, |topic, mapping| {
+        topics.add_mapping(topic, &mapping);
+        Ok::<_, WalkError>(())
+    })?;
+    Ok(topics)
 }
 
 /// Who a broker with these settings is.

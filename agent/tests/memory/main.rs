@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use agent::metadata::export::BESIDE_AN_ANSWER_BYTES;
 use agent::paths::Paths;
-use fakes::{BrokerSetup, FakeBroker};
+use fakes::{BrokerSetup, FakeBroker, FakeNameServer};
 use proto::describe::Role;
 use proto::pb::control_client::ControlClient;
 use proto::pb::inspect_client::InspectClient;
@@ -43,9 +43,15 @@ fn group_name(number: usize) -> String {
 }
 
 async fn large_broker() -> FakeBroker {
+    large_broker_at(&[], TOPICS).await
+}
+
+async fn large_broker_at(name_servers: &[&FakeNameServer], topics: usize) -> FakeBroker {
     let mut setup = BrokerSetup::master(Version::V5_3_3, "demo", "demo-0");
+    let addresses: Vec<_> = name_servers.iter().map(|name_server| name_server.address()).collect();
+    setup.settings.set("namesrvAddr", addresses.join(";"));
     setup.topics =
-        (0..TOPICS).map(|number| TopicConfig::new(&topic_name(number).parse().unwrap(), 4)).collect();
+        (0..topics).map(|number| TopicConfig::new(&topic_name(number).parse().unwrap(), 4)).collect();
     let broker = FakeBroker::start(setup).await.unwrap();
     for number in 0..GROUPS {
         let group = json!({"groupName": group_name(number), "retryMaxTimes": 16});
@@ -64,6 +70,10 @@ struct Process {
 
 impl Process {
     async fn start(broker: &FakeBroker, awaits: &str) -> Self {
+        Self::with_list(broker, awaits, &["127.0.0.1:1".to_owned()]).await
+    }
+
+    async fn with_list(broker: &FakeBroker, awaits: &str, list: &[String]) -> Self {
         let root = tempfile::tempdir().unwrap();
         let paths = Paths::below(root.path(), Role::Broker, "pod-0", "pod");
         for file in [&paths.record, &paths.key, &paths.user_lines] {
@@ -74,8 +84,8 @@ impl Process {
         fs::write(&paths.key, KEY).unwrap();
         let port = broker.socket_address().port();
         fs::write(&paths.configuration, format!("listenPort={port}\n")).unwrap();
-        fs::write(&paths.record, r#"{"generation":1,"list":[{"address":"127.0.0.1:1","podIP":""}]}"#)
-            .unwrap();
+        let list: Vec<_> = list.iter().map(|address| json!({"address": address, "podIP": ""})).collect();
+        fs::write(&paths.record, json!({"generation": 1, "list": list}).to_string()).unwrap();
 
         // Free a moment ago, and not given out again soon.
         let port = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap().port();
@@ -250,6 +260,30 @@ async fn the_rows_and_facts_of_86_000_topics_take_a_bounded_share_of_the_contain
     let taken = agent.peak_bytes() - before;
     let bound = MAX_FRAME_BYTES as u64 + BESIDE_ROWS_BYTES;
     assert!(taken <= bound, "they took {taken} bytes, {bound} are allowed");
+}
+
+/// The most that a registration carries.
+const REGISTERED_TOPICS: usize = 80_000;
+
+/// What two bridges may hold while they open at once, which is most of the container: each has the whole table.
+const TWO_BRIDGES_BYTES: u64 = 192 << 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_bridges_that_open_at_once_with_80_000_topics_fit_into_the_container() {
+    let version = Version::V5_3_3;
+    let old = FakeNameServer::start(version).await.unwrap();
+    let new = [FakeNameServer::start(version).await.unwrap(), FakeNameServer::start(version).await.unwrap()];
+    let broker = large_broker_at(&[&old], REGISTERED_TOPICS).await;
+    let failed = broker.register().await;
+    assert!(failed.is_empty(), "{failed:?}");
+    let list = [old.address(), new[0].address(), new[1].address()].map(|address| address.to_string());
+    let agent = Process::with_list(&broker, "", &list).await;
+    until("both list the broker", async || {
+        new.iter().all(|name_server| !name_server.listed().is_empty()).then_some(())
+    })
+    .await;
+    let taken = agent.peak_bytes();
+    assert!(taken <= TWO_BRIDGES_BYTES, "they took {taken} bytes");
 }
 
 /// What a look may hold: where each topic's queues end, who is connected, and 10,000 rows, beside the one answer that

@@ -91,7 +91,7 @@ impl Tables {
     /// See [`ExportError`].
     pub fn topics(&mut self, body: &[u8], out: impl Write) -> Result<(), ExportError> {
         let mut static_topics = Vec::new();
-        walk::static_topics(body, |topic| {
+        walk::static_topics(body, |topic, _| {
             static_topics.push(topic);
             Ok::<_, ExportError>(())
         })?;

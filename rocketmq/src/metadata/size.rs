@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use crate::model::data_version::DataVersion;
 use crate::model::route::RegisteredBroker;
-use crate::model::topic::{TopicConfig, TopicTable};
+use crate::model::topic::{RegisteredTopics, TopicConfig};
 use crate::model::version::Version;
 use crate::remoting::requests::registration::RegisterBroker;
 
@@ -77,7 +77,7 @@ fn empty_registration() -> RegisterBroker {
         enable_acting_master: None,
         heartbeat_timeout_millis: None,
         zone: None,
-        topics: TopicTable::default(),
+        topics: RegisteredTopics::default(),
         data_version: DataVersion { state_version: 0, timestamp: 1_000_000_000_000, counter: 1 },
     }
 }
@@ -97,11 +97,12 @@ mod tests {
         ) {
             let mut registration = empty_registration();
             registration.data_version.timestamp = 1_764_000_000_000;
-            for (name, (queues, order, text)) in topics {
+            let topics: Vec<TopicConfig> = topics.into_iter().map(|(name, (queues, order, text))| {
                 let topic = json!({"topicName": name, "readQueueNums": queues, "order": order, "attributes": {"+x": text}});
-                registration.topics.topics.insert(name, serde_json::from_value(topic).unwrap());
-            }
-            let bytes = registration_bytes(registration.topics.topics.values());
+                serde_json::from_value(topic).unwrap()
+            }).collect();
+            topics.iter().for_each(|topic| registration.topics.add(topic));
+            let bytes = registration_bytes(&topics);
             prop_assert_eq!(bytes, registration.body().len() as u64);
         }
     }

@@ -120,15 +120,16 @@ pub fn data_version(body: &[u8]) -> Result<DataVersion, WalkError> {
     Ok(version)
 }
 
-/// The names of the static topics of an answer to code 21 (5.x): their queues are mapped to those of other brokers.
+/// The static topics of an answer to code 21 (5.x), each with its mapping: their queues are mapped to those of other
+/// brokers.
 ///
 /// # Errors
 /// If the body cannot be read, and whatever `each` says.
 pub fn static_topics<E: From<WalkError>>(
     body: &[u8],
-    mut each: impl FnMut(String) -> Result<(), E>,
+    mut each: impl FnMut(String, Value) -> Result<(), E>,
 ) -> Result<(), E> {
-    values(body, "topicQueueMappingDetailMap", |key, _| each(key).map_err(Stop::Visitor))
+    values(body, "topicQueueMappingDetailMap", |key, mapping| each(key, mapping).map_err(Stop::Visitor))
 }
 
 /// The subscription groups of an answer to code 201, each whole and with its name.

@@ -120,12 +120,55 @@ impl TopicTable {
         rows.sort();
         rows
     }
+}
 
-    /// The mappings in the form that a registration carries: of each hosted queue only where it lies now
-    /// (`TopicQueueMappingDetail.cloneAsMappingInfo`, `buildIdMap`, 5.0.0 to 5.3.3).
-    #[must_use]
-    pub fn mapping_infos(&self) -> Map<String, Value> {
-        self.mappings.iter().map(|(topic, detail)| (topic.clone(), mapping_info(detail))).collect()
+/// The topics of a registration, as the text that is sent: as values, the largest table that a frame carries would be
+/// ten times as large.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RegisteredTopics {
+    /// The fields of the object of topics, without its braces.
+    topics: Vec<u8>,
+    mappings: Map<String, Value>,
+}
+
+impl RegisteredTopics {
+    /// Adds a topic as it shall be registered, see [`Permission::registered`].
+    pub fn add(&mut self, topic: &TopicConfig) {
+        if !self.topics.is_empty() {
+            self.topics.push(b',');
+        }
+        // Neither strings nor maps of strings fail, and writing to memory does not either.
+        let _ = serde_json::to_writer(&mut self.topics, &topic.topic_name);
+        self.topics.push(b':');
+        let _ = serde_json::to_writer(&mut self.topics, topic);
+    }
+
+    /// Adds the mapping of a static topic in the form that a registration carries: of each hosted queue only where it
+    /// lies now (`TopicQueueMappingDetail.cloneAsMappingInfo`, `buildIdMap`, 5.0.0 to 5.3.3).
+    pub fn add_mapping(&mut self, topic: String, detail: &Value) {
+        self.mappings.insert(topic, mapping_info(detail));
+    }
+
+    /// The wrapper of a registration's body (`TopicConfigSerializeWrapper`, all tags;
+    /// `TopicConfigAndMappingSerializeWrapper`, 5.0.0+), with this version of the table.
+    pub(crate) fn wrapper(&self, version: DataVersion) -> Vec<u8> {
+        let rest = if self.mappings.is_empty() {
+            json!({"dataVersion": version})
+        } else {
+            json!({"dataVersion": version, "topicQueueMappingInfoMap": self.mappings})
+        };
+        let rest = rest.to_string();
+        [b"{\"topicConfigTable\":{", self.topics.as_slice(), b"},", rest.trim_start_matches('{').as_bytes()]
+            .concat()
+    }
+}
+
+impl From<&TopicTable> for RegisteredTopics {
+    fn from(table: &TopicTable) -> Self {
+        let mut topics = Self::default();
+        table.topics.values().for_each(|topic| topics.add(topic));
+        table.mappings.iter().for_each(|(topic, detail)| topics.add_mapping(topic.clone(), detail));
+        topics
     }
 }
 
@@ -226,7 +269,7 @@ mod tests {
                 "2":[{"bname":"g2","queueId":1},{"bname":"g1","queueId":2}]}}}}"#,
         );
         assert_eq!(
-            Value::Object(read.mapping_infos()),
+            Value::Object(RegisteredTopics::from(&read).mappings),
             json!({"s":{"currIdMap":{"0":7,"2":2},"topic":"s","totalQueues":3,"bname":"g1","epoch":5,"dirty":false}})
         );
     }

@@ -20,7 +20,7 @@ use rocketmq::model::name_server;
 use rocketmq::model::permission::Permission;
 use rocketmq::model::route::RegisteredBroker;
 use rocketmq::model::subscription_group::SubscriptionGroupTable;
-use rocketmq::model::topic::{TopicConfig, TopicTable};
+use rocketmq::model::topic::{RegisteredTopics, TopicConfig, TopicTable};
 use rocketmq::model::version::Version;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
@@ -159,7 +159,9 @@ impl State {
             enable_acting_master: self.common.version.is_5().then_some(acting_master),
             heartbeat_timeout_millis: acting_master.then_some(10_000),
             zone: None,
-            topics: self.topics.clone().registered(Permission::from_bits(permission), self.common.version),
+            topics: RegisteredTopics::from(
+                &self.topics.clone().registered(Permission::from_bits(permission), self.common.version),
+            ),
             data_version: self.topics.data_version,
         }
     }

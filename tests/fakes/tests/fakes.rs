@@ -9,7 +9,7 @@ use fakes::{BrokerSetup, FakeBroker, FakeNameServer};
 use rocketmq::model::data_version::DataVersion;
 use rocketmq::model::kv::KvEntry;
 use rocketmq::model::permission::Permission;
-use rocketmq::model::topic::TopicConfig;
+use rocketmq::model::topic::{RegisteredTopics, TopicConfig};
 use rocketmq::model::version::Version;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::frame::Frame;
@@ -50,7 +50,7 @@ fn bridge(broker: &FakeBroker, version: Version, round: u32) -> RegisterBroker {
         enable_acting_master: None,
         heartbeat_timeout_millis: None,
         zone: None,
-        topics: broker.topics(),
+        topics: RegisteredTopics::from(&broker.topics()),
         data_version: broker.data_version().sentinel(round),
     }
 }
@@ -145,7 +145,9 @@ async fn version_5_refuses_a_first_registration_with_one_topic() {
         let name_server = FakeNameServer::start(version).await.unwrap();
         let broker = broker(version, &[&name_server]).await;
         let mut registration = bridge(&broker, version, 0);
-        registration.topics.topics.retain(|name, _| name == "orders");
+        let mut topics = broker.topics();
+        topics.topics.retain(|name, _| name == "orders");
+        registration.topics = RegisteredTopics::from(&topics);
         let refused = connect(&name_server.address()).await.register_broker(&registration).await.err();
         let code = refused.and_then(|error| error.response_code());
         assert_eq!(code, version.is_5().then_some(ResponseCode::SYSTEM_ERROR));
@@ -167,7 +169,7 @@ async fn a_registration_is_kept_with_all_that_it_said() {
     assert_eq!(seen.version, Version::V5_3_3);
     assert_eq!((seen.enable_acting_master, seen.heartbeat_timeout_millis), (Some(true), Some(10_000)));
     assert_eq!(seen.zone.as_deref(), Some("east"));
-    assert_eq!(seen.topics.topics, registration.topics.topics);
+    assert_eq!(RegisteredTopics::from(&seen.topics), registration.topics);
     assert!(seen.topics.data_version.is_sentinel());
 }
 

@@ -6,7 +6,7 @@ use rocketmq::metadata::{Metadata, Origin, Subscription};
 use rocketmq::model::data_version::DataVersion;
 use rocketmq::model::permission::Permission;
 use rocketmq::model::route::RegisteredBroker;
-use rocketmq::model::topic::{TopicConfig, TopicTable};
+use rocketmq::model::topic::{RegisteredTopics, TopicConfig};
 use rocketmq::model::version::Version;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::requests::registration::RegisterBroker;
@@ -83,7 +83,7 @@ impl Judge {
             enable_acting_master: None,
             heartbeat_timeout_millis: None,
             zone: None,
-            topics: TopicTable::default(),
+            topics: RegisteredTopics::default(),
             data_version: DataVersion::default(),
         };
         // The name server forgets it with this connection, unless it is asked to before.

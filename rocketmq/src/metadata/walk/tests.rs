@@ -42,7 +42,7 @@ fn topics_are_named_as_the_broker_finds_them() {
     assert_eq!((orders.topic_name.as_str(), other.topic_name.as_str()), ("orders", "other"));
     assert_eq!(orders.rest["later"], json!([1]));
     let mut names = Vec::new();
-    static_topics(body.as_bytes(), |name| {
+    static_topics(body.as_bytes(), |name, _| {
         names.push(name);
         Ok::<_, WalkError>(())
     })

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::data_version::DataVersion;
 use crate::model::route::RegisteredBroker;
-use crate::model::topic::TopicTable;
+use crate::model::topic::RegisteredTopics;
 use crate::model::version::Version;
 use crate::remoting::client::{Answer, Client, Request};
 use crate::remoting::error::RemotingError;
@@ -25,8 +25,8 @@ pub struct RegisterBroker {
     pub heartbeat_timeout_millis: Option<u64>,
     /// 5.x: the broker's zone. A registration without it clears it.
     pub zone: Option<String>,
-    /// Its topics as they shall be registered, see [`TopicTable::registered`]. The table's own version is not sent.
-    pub topics: TopicTable,
+    /// Its topics.
+    pub topics: RegisteredTopics,
     /// The version that the name server shall store.
     pub data_version: DataVersion,
 }
@@ -55,15 +55,8 @@ impl RegisterBroker {
     /// The body, uncompressed: `RegisterBrokerBody` (all tags). Its size tells beforehand whether peers will take it.
     #[must_use]
     pub fn body(&self) -> Vec<u8> {
-        let mut wrapper = json!({
-            "topicConfigTable": self.topics.topics,
-            "dataVersion": self.data_version,
-        });
-        let mappings = self.topics.mapping_infos();
-        if !mappings.is_empty() {
-            wrapper["topicQueueMappingInfoMap"] = Value::Object(mappings);
-        }
-        json!({ "topicConfigSerializeWrapper": wrapper, "filterServerList": [] }).to_string().into_bytes()
+        let wrapper = self.topics.wrapper(self.data_version);
+        [b"{\"filterServerList\":[],\"topicConfigSerializeWrapper\":", wrapper.as_slice(), b"}"].concat()
     }
 
     fn request(&self) -> Request {
