@@ -262,20 +262,19 @@ async fn the_rows_and_facts_of_86_000_topics_take_a_bounded_share_of_the_contain
     assert!(taken <= bound, "they took {taken} bytes, {bound} are allowed");
 }
 
-/// The most that a registration carries.
-const REGISTERED_TOPICS: usize = 80_000;
+/// A quarter of what a registration carries: the fake name servers hold each table as values.
+const REGISTERED_TOPICS: usize = 20_000;
 
-/// What two bridges may hold while they open at once, which is most of the container: each has the whole table.
-const TWO_BRIDGES_BYTES: u64 = 192 << 20;
+/// What an agent may hold while two bridges open at once, each with the whole table; a quarter of most of its container.
+const TWO_BRIDGES_BYTES: u64 = 48 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_bridges_that_open_at_once_with_80_000_topics_fit_into_the_container() {
+async fn two_bridges_that_open_at_once_take_a_bounded_share_of_the_container() {
     let version = Version::V5_3_3;
     let old = FakeNameServer::start(version).await.unwrap();
     let new = [FakeNameServer::start(version).await.unwrap(), FakeNameServer::start(version).await.unwrap()];
     let broker = large_broker_at(&[&old], REGISTERED_TOPICS).await;
-    let failed = broker.register().await;
-    assert!(failed.is_empty(), "{failed:?}");
+    until("the broker is registered", async || broker.register().await.is_empty().then_some(())).await;
     let list = [old.address(), new[0].address(), new[1].address()].map(|address| address.to_string());
     let agent = Process::with_list(&broker, "", &list).await;
     until("both list the broker", async || {
