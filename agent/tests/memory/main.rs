@@ -24,6 +24,7 @@ use rocketmq::remoting::frame::MAX_FRAME_BYTES;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 use tonic::Request;
 use tonic::transport::Channel;
 
@@ -33,6 +34,9 @@ const GROUPS: usize = 20_000;
 
 const KEY: [u8; 32] = [7; 32];
 const TOKEN: &str = "1a2b3c4d";
+
+/// The fake brokers are many times as large as the agents: two of these tests at once would wait for each other.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 fn topic_name(number: usize) -> String {
     format!("topic-of-25-letters-{number:05}")
@@ -141,7 +145,7 @@ impl Process {
     }
 }
 
-/// Asks again and again, a minute at most. The machine may have more to do.
+/// Asks again and again, two minutes at most. The machine may have more to do.
 async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
     let wait = async {
         let mut pace = tokio::time::interval(Duration::from_millis(20));
@@ -152,7 +156,7 @@ async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
             }
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    let waited = tokio::time::timeout(Duration::from_secs(120), wait).await;
     assert!(waited.is_ok(), "{what} did not come to hold");
     waited.unwrap()
 }
@@ -194,6 +198,7 @@ fn seeds() -> Vec<pb::PrepareExportRequest> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_takes_one_answer_and_the_stated_bound_for_86_000_topics_and_20_000_groups() {
+    let _alone = ALONE.lock().await;
     let broker = large_broker().await;
     let source = Process::start(&broker, "").await;
     source.until_described("the broker answers", |it| it.process.as_ref().unwrap().answers).await;
@@ -245,6 +250,7 @@ const BESIDE_ROWS_BYTES: u64 = 48 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rows_and_facts_of_86_000_topics_take_a_bounded_share_of_the_container() {
+    let _alone = ALONE.lock().await;
     let broker = large_broker().await;
     let agent = Process::start(&broker, "").await;
     agent.until_described("the broker answers", |it| it.process.as_ref().unwrap().answers).await;
@@ -270,6 +276,7 @@ const TWO_BRIDGES_BYTES: u64 = 48 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_bridges_that_open_at_once_take_a_bounded_share_of_the_container() {
+    let _alone = ALONE.lock().await;
     let version = Version::V5_3_3;
     let old = FakeNameServer::start(version).await.unwrap();
     let new = [FakeNameServer::start(version).await.unwrap(), FakeNameServer::start(version).await.unwrap()];
@@ -291,6 +298,7 @@ const BESIDE_THE_OFFSETS_BYTES: u64 = 48 << 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_look_at_the_backlog_of_as_much_takes_a_bounded_share_of_the_container() {
+    let _alone = ALONE.lock().await;
     let broker = large_broker().await;
     for number in 0..TOPICS {
         let (topic, group) = (topic_name(number), group_name(number % GROUPS));
