@@ -1,5 +1,7 @@
 //! The files of `examples/`, each at its own size.
 
+use std::sync::{Mutex, PoisonError};
+
 use lab::cluster::storage::{HOST_PATHS, prepare_host_path};
 use lab::e2e::clusters::name_server_pods;
 use lab::e2e::judge::Judge;
@@ -15,9 +17,12 @@ use crate::Verdict;
 /// The address in the operator's guide, which it tells users to replace by their name server's pod.
 const LITERAL_ADDRESS: &str = "192.168.130.33:9876";
 
+/// The node's own ports and folders, which the operator's examples use: one test has them at a time.
+static NODE: Mutex<()> = Mutex::new(());
+
 #[test]
 fn examples_on_host_paths_give_a_working_cluster() -> Verdict {
-    // One after the other: both keep their data in the same folders.
+    let _alone = NODE.lock().unwrap_or_else(PoisonError::into_inner);
     scene("examples-on-host-paths", Lane::Side, |scene| {
         HOST_PATHS.iter().try_for_each(|path| prepare_host_path(path.as_ref()))?;
         scene.step("the operator's guide");
@@ -38,6 +43,7 @@ fn examples_on_host_paths_give_a_working_cluster() -> Verdict {
 
 #[test]
 fn example_of_a_whole_cluster_of_operator_0_3_0_gives_a_working_cluster() -> Verdict {
+    let _alone = NODE.lock().unwrap_or_else(PoisonError::into_inner);
     scene("example-cluster-0-3-0", Lane::Side, |scene| {
         let file = example("operator-0.3.0/cluster.yaml")?;
         let here = format!("namespace: {}", scene.kubectl.namespace());
