@@ -2,12 +2,14 @@
 //!
 //! - [`pb`]: generated messages, clients and servers. Nothing outside the two ends of the wire sees them.
 //! - [`describe`]: what an agent tells, as plain values.
+//! - [`chunk`]: pieces of a bundle, packed and unpacked.
 //! - [`convert`]: between the two.
 //! - [`proof`]: how caller and agent prove to each other that they hold the cluster's key.
 //! - [`ports`]: where agents listen.
 //!
 //! `cargo run -p proto --example gen` makes [`pb`] anew after a change of `agent.proto`.
 
+pub mod chunk;
 pub mod convert;
 pub mod describe;
 pub mod ports;

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use proto::chunk::LARGEST_CHUNK;
 use proto::describe::{BundleDescription, ExportOptions, PreparedExport};
 use rocketmq::metadata::bundle::BundleWriter;
 use rocketmq::metadata::export::{ExportError, Exported, Options, Tables};
@@ -18,7 +19,6 @@ use tokio::sync::mpsc;
 
 use crate::atomic_file::{self, Draft, FileError};
 use crate::clock::now_millis;
-use crate::metadata::receive::LARGEST_CHUNK;
 use crate::metadata::spool::{BUNDLE_MODE, BundleHash, Spool};
 use crate::metadata::{MetadataKeeper, TABLE_DEADLINE, draft};
 use crate::name_servers::bridge::{BridgeError, identity};

@@ -12,24 +12,10 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::atomic_file::{self, FileError, GrowingFile};
 use crate::metadata::MetadataKeeper;
-use crate::metadata::spool::{BUNDLE_MODE, BundleHash, Spool, sha256};
+use crate::metadata::spool::{BUNDLE_MODE, BundleHash, Spool};
 
 /// The largest bundle: four files as large as a frame of RocketMQ each, four times over.
 pub const LARGEST_BUNDLE: u64 = 256 << 20;
-
-/// The largest piece, so that a message with it stays below gRPC's 4 MiB.
-pub const LARGEST_CHUNK: usize = 1 << 20;
-
-/// A piece of a bundle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
-    /// Where it begins.
-    pub offset: u64,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// Their SHA-256.
-    pub digest: Vec<u8>,
-}
 
 /// Why a bundle is not received.
 #[derive(Debug, thiserror::Error)]
@@ -45,12 +31,9 @@ pub enum ReceiveError {
         /// Where it should.
         expected: u64,
     },
-    /// The piece has more bytes than one may have, or than the bundle has left.
-    #[error("{0} bytes came at once, more than a piece may have or the bundle has left")]
+    /// The piece has more bytes than the bundle has left.
+    #[error("{0} bytes came at once, more than the bundle has left")]
     TooMuch(usize),
-    /// The piece has changed on its way.
-    #[error("the bytes from {0} on do not have the SHA-256 that came with them")]
-    Chunk(u64),
     /// The whole is not what was announced. Its bytes are thrown away.
     #[error("the bundle was announced with SHA-256 {announced} but has {found}; its bytes are thrown away")]
     Bundle {
@@ -112,30 +95,26 @@ impl Receiving {
     }
 
     /// Takes the next piece on a thread of its own.
-    pub async fn take_off_the_runtime(mut self, chunk: Chunk) -> Result<Self, ReceiveError> {
+    pub async fn take_off_the_runtime(mut self, offset: u64, bytes: Vec<u8>) -> Result<Self, ReceiveError> {
         let path = self.path.clone();
-        atomic_file::off_the_runtime(&path, move || self.take(&chunk).map(|()| self)).await
+        atomic_file::off_the_runtime(&path, move || self.take(offset, &bytes).map(|()| self)).await
     }
 
     /// Takes the next piece. A volume that is full gets its room back.
-    pub fn take(&mut self, chunk: &Chunk) -> Result<(), ReceiveError> {
-        if chunk.offset != self.verified {
-            return Err(ReceiveError::OutOfPlace { offered: chunk.offset, expected: self.verified });
+    pub fn take(&mut self, offset: u64, bytes: &[u8]) -> Result<(), ReceiveError> {
+        if offset != self.verified {
+            return Err(ReceiveError::OutOfPlace { offered: offset, expected: self.verified });
         }
-        let length = chunk.bytes.len();
-        if length > LARGEST_CHUNK || length as u64 > self.announced - self.verified {
-            return Err(ReceiveError::TooMuch(length));
+        if bytes.len() as u64 > self.announced - self.verified {
+            return Err(ReceiveError::TooMuch(bytes.len()));
         }
-        if sha256(chunk.bytes.as_slice()).ok().is_none_or(|digest| digest != *chunk.digest) {
-            return Err(ReceiveError::Chunk(chunk.offset));
-        }
-        if let Err(error) = self.file.append(&chunk.bytes) {
+        if let Err(error) = self.file.append(bytes) {
             if matches!(error.source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
                 atomic_file::remove(&self.path)?;
             }
             return Err(error.into());
         }
-        self.verified += length as u64;
+        self.verified += bytes.len() as u64;
         Ok(())
     }
 
@@ -167,13 +146,10 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::metadata::spool::sha256;
 
     fn digest(bytes: &[u8]) -> [u8; 32] {
         sha256(bytes).unwrap()
-    }
-
-    fn chunk(offset: u64, bytes: &[u8]) -> Chunk {
-        Chunk { offset, bytes: bytes.to_vec(), digest: digest(bytes).to_vec() }
     }
 
     const BUNDLE: &[u8] = b"all of a bundle";
@@ -186,14 +162,14 @@ mod tests {
     fn a_transfer_goes_on_where_it_ended_and_is_verified_as_a_whole() {
         let folder = tempfile::tempdir().unwrap();
         let mut first = begin(folder.path());
-        first.take(&chunk(0, &BUNDLE[..4])).unwrap();
+        first.take(0, &BUNDLE[..4]).unwrap();
         assert_eq!(first.finish().unwrap(), 4);
         let mut broken_off = begin(folder.path());
-        broken_off.take(&chunk(4, &BUNDLE[4..6])).unwrap();
+        broken_off.take(4, &BUNDLE[4..6]).unwrap();
         drop(broken_off);
         let mut last = begin(folder.path());
         assert_eq!(last.verified_bytes(), 6);
-        last.take(&chunk(6, &BUNDLE[6..])).unwrap();
+        last.take(6, &BUNDLE[6..]).unwrap();
         assert_eq!(last.finish().unwrap(), 15);
         assert_eq!(begin(folder.path()).finish().unwrap(), 15, "once more, with nothing left to send");
     }
@@ -202,17 +178,15 @@ mod tests {
     fn wrong_pieces_are_refused_and_harm_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut receiving = begin(folder.path());
-        receiving.take(&chunk(0, &BUNDLE[..4])).unwrap();
-        let mut check = |chunk: &Chunk, expect: &str| {
-            let refused = receiving.take(chunk).unwrap_err().to_string();
+        receiving.take(0, &BUNDLE[..4]).unwrap();
+        let mut check = |offset: u64, bytes: &[u8], expect: &str| {
+            let refused = receiving.take(offset, bytes).unwrap_err().to_string();
             assert!(refused.contains(expect), "{refused}");
         };
-        check(&chunk(0, &BUNDLE[..4]), "bytes from 0 on came, but those from 4 on are next");
-        check(&chunk(8, &BUNDLE[8..]), "bytes from 8 on came, but those from 4 on are next");
-        check(&chunk(4, b"longer than what is left"), "24 bytes came at once");
-        check(&Chunk { bytes: b"changed".to_vec(), ..chunk(4, b"other") }, "the bytes from 4 on do not have");
-        check(&Chunk { digest: Vec::new(), ..chunk(4, b"x") }, "the bytes from 4 on do not have");
-        receiving.take(&chunk(4, &BUNDLE[4..])).unwrap();
+        check(0, &BUNDLE[..4], "bytes from 0 on came, but those from 4 on are next");
+        check(8, &BUNDLE[8..], "bytes from 8 on came, but those from 4 on are next");
+        check(4, b"longer than what is left", "24 bytes came at once");
+        receiving.take(4, &BUNDLE[4..]).unwrap();
         assert_eq!(receiving.finish().unwrap(), 15);
     }
 
@@ -230,7 +204,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(Spool::Incoming.path(folder.path(), &BundleHash::of(&digest(BUNDLE))), [0; 6]).unwrap();
         let mut receiving = begin(folder.path());
-        receiving.take(&chunk(6, &BUNDLE[6..])).unwrap();
+        receiving.take(6, &BUNDLE[6..]).unwrap();
         let refused = receiving.finish().unwrap_err();
         assert!(matches!(refused, ReceiveError::Bundle { .. }), "{refused}");
         assert_eq!(begin(folder.path()).verified_bytes(), 0);
@@ -239,7 +213,7 @@ mod tests {
     #[test]
     fn another_bundle_takes_the_place_of_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
-        begin(folder.path()).take(&chunk(0, BUNDLE)).unwrap();
+        begin(folder.path()).take(0, BUNDLE).unwrap();
         let other = BundleHash::of(&digest(b"other"));
         let receiving = Receiving::begin(folder.path(), other.clone(), 5).unwrap();
         assert_eq!(receiving.verified_bytes(), 0);

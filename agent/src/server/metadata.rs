@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
+use proto::chunk::ChunkError;
 use proto::describe::ExportOptions;
 use proto::pb;
 use rocketmq::metadata::Subscription;
@@ -19,8 +20,8 @@ use crate::metadata::apply::ApplyError;
 use crate::metadata::commit::CommitError;
 use crate::metadata::consumers;
 use crate::metadata::export::{PrepareError, SeedPiece, next_piece};
-use crate::metadata::receive::{Chunk, ReceiveError, Receiving};
-use crate::metadata::spool::{BundleHash, sha256};
+use crate::metadata::receive::{ReceiveError, Receiving};
+use crate::metadata::spool::BundleHash;
 use crate::metadata::subscriptions::{self, TableError};
 use crate::permission::PermissionError;
 use crate::words::in_words;
@@ -97,17 +98,13 @@ pub(super) fn read_export(
             let reading = Arc::clone(&file);
             let about = path.clone();
             let read = atomic_file::off_the_runtime(&about, move || {
-                let piece = next_piece(&reading, offset).and_then(|bytes| Ok((sha256(&*bytes)?, bytes)));
-                piece.map_err(|source| FileError::new("read", &path, source))
+                let bytes =
+                    next_piece(&reading, offset).map_err(|source| FileError::new("read", &path, source))?;
+                let end = offset + bytes.len() as u64;
+                Ok((end > offset).then(|| (pb::MetadataChunk::pack(offset, &bytes), end)))
             });
-            let (digest, bytes) =
-                read.await.map_err(|error: FileError| Status::internal(in_words(&error)))?;
-            if bytes.is_empty() {
-                return Ok(None);
-            }
-            let digest = digest.to_vec();
-            let end = offset + bytes.len() as u64;
-            Ok(Some((pb::MetadataChunk { offset, bytes, digest }, (file, end))))
+            let piece = read.await.map_err(|error: FileError| Status::internal(in_words(&error)))?;
+            Ok(piece.map(|(piece, end)| (piece, (file, end))))
         }
     });
     Ok(Response::new(Box::pin(chunks)))
@@ -138,10 +135,11 @@ pub(super) async fn receive(
         if agent.state.highest_fence() > fence {
             return Err(superseded());
         }
-        let Some(Part::Chunk(pb::MetadataChunk { offset, bytes, digest })) = request.part else {
+        let Some(Part::Chunk(chunk)) = request.part else {
             return Err(Status::invalid_argument("a message after the first has no bytes"));
         };
-        let taken = receiving.take_off_the_runtime(Chunk { offset, bytes, digest }).await;
+        let bytes = chunk.unpack().map_err(|error| of_chunk(&error))?;
+        let taken = receiving.take_off_the_runtime(chunk.offset, bytes).await;
         receiving = taken.map_err(|error| of_receive(&error))?;
     }
     let finished = receiving.finish_off_the_runtime().await;
@@ -185,11 +183,19 @@ fn of_prepare(error: &PrepareError) -> Status {
     Status::new(code, in_words(error))
 }
 
+fn of_chunk(error: &ChunkError) -> Status {
+    let code = match error {
+        ChunkError::Damaged(_) => Code::DataLoss,
+        ChunkError::TooLong(_) => Code::InvalidArgument,
+    };
+    Status::new(code, in_words(error))
+}
+
 fn of_receive(error: &ReceiveError) -> Status {
     let code = match error {
         ReceiveError::TooLarge(_) | ReceiveError::TooMuch(_) => Code::InvalidArgument,
         ReceiveError::OutOfPlace { .. } => Code::OutOfRange,
-        ReceiveError::Chunk(_) | ReceiveError::Bundle { .. } => Code::DataLoss,
+        ReceiveError::Bundle { .. } => Code::DataLoss,
         ReceiveError::File(_) => Code::Internal,
     };
     Status::new(code, in_words(error))

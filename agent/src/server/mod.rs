@@ -25,6 +25,10 @@ pub mod kv_config;
 pub mod metadata;
 pub mod session;
 
+/// How much of a call or a connection may be under way to the agent: two pieces of a bundle, so that the way through the
+/// API server and the kubelet is never waited for between them. HTTP/2's own 64 KiB would be.
+const WINDOW: u32 = 2 << 20;
+
 /// Serves until `stop` is ready.
 pub async fn serve(
     agent: Arc<Agent>,
@@ -34,6 +38,8 @@ pub async fn serve(
     let sessions = Arc::new(session::Sessions::new(Arc::clone(&agent)));
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let serving = Server::builder()
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
         .add_service(health_service)
         .add_service(InspectServer::new(inspect::Inspector::new(Arc::clone(&agent), Arc::clone(&sessions))))
         .add_service(ControlServer::new(control::Controller::new(Arc::clone(&agent), sessions)))

@@ -97,8 +97,7 @@ impl Caller {
         let mut bytes = Vec::new();
         while let Some(piece) = pieces.message().await? {
             assert_eq!(piece.offset, offset + bytes.len() as u64);
-            assert_eq!(hexadecimal(&piece.digest), self::sha256(&piece.bytes));
-            bytes.extend(piece.bytes);
+            bytes.extend(piece.unpack().unwrap());
         }
         Ok(bytes)
     }
@@ -137,10 +136,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 pub(crate) fn chunks(bundle: &[u8], from: usize) -> Vec<pb::MetadataChunk> {
     let mut offset = from as u64;
     let chunk = |bytes: &[u8]| {
-        let mut summing = Summing::new(bytes);
-        std::io::copy(&mut summing, &mut std::io::sink()).unwrap();
-        let digest = summing.finish().1.sha256.to_vec();
-        let chunk = pb::MetadataChunk { offset, bytes: bytes.to_vec(), digest };
+        let chunk = pb::MetadataChunk::pack(offset, bytes);
         offset += bytes.len() as u64;
         chunk
     };

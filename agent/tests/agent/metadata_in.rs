@@ -118,6 +118,11 @@ async fn a_transfer_goes_on_where_it_ended_also_in_the_agents_next_life() {
     let caller = waiting.agent().await;
     let state = caller.state();
     assert_eq!((state.receiving_sha256.as_str(), state.verified_bytes), (sha256.as_str(), 3_000));
+    let mut damaged = chunks(&bundle, 3_000);
+    damaged[0].digest[0] ^= 1;
+    let refused = caller.send(&sha256, whole, damaged).await.unwrap_err();
+    assert_eq!(refused.code(), Code::DataLoss);
+    assert_eq!(refused.message(), "the bytes from 3000 on are not those of their digest");
     let again = caller.send(&sha256, whole, chunks(&bundle, 0)).await.unwrap_err();
     assert_eq!(again.code(), Code::OutOfRange, "{again}");
     assert_eq!(caller.send(&sha256, whole, chunks(&bundle, 3_000)).await.unwrap(), whole);

@@ -36,6 +36,10 @@ const PING_WITHIN: Duration = Duration::from_secs(10);
 /// A message of an agent is at most this long; tables come in chunks of less.
 const MESSAGE_LIMIT: usize = 4 * 1024 * 1024;
 
+/// How much of a call or a connection may be under way to us: two pieces of a bundle, so that the way through the
+/// kubelet and the API server is never waited for between them. HTTP/2's own 64 KiB would be.
+const WINDOW: u32 = 2 << 20;
+
 /// Opens a stream to a loopback port inside a pod.
 pub trait Dial: Send + Sync + 'static {
     /// The stream.
@@ -136,6 +140,8 @@ where
     });
     // The address is never dialled: the connector has the stream already.
     Endpoint::from_static("http://agent.invalid")
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
         .http2_keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_WITHIN)
         .keep_alive_while_idle(true)

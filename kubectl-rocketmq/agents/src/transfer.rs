@@ -5,12 +5,13 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::slice::Iter;
+use std::slice::{Chunks, Iter};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::SinkExt;
 use futures::channel::mpsc;
+use proto::chunk::LARGEST_CHUNK;
 use proto::describe::BundleDescription;
 use proto::pb;
 use proto::pb::receive_metadata_request::{Part, Start};
@@ -23,16 +24,19 @@ use crate::connect::{Agent, Dial};
 use crate::error::AgentError;
 use crate::pool::{Agents, Member, PAUSES};
 
-/// A piece of a bundle is at most this long (agent.proto, `MetadataChunk`).
-const PIECE: usize = 1 << 20;
-
 /// How long the next piece may take. There is no deadline for a bundle: lines differ, and a slow one is no error.
 const PIECE_WITHIN: Duration = TABLE_WITHIN;
 
-/// The bytes of a bundle in order, wherever they come from.
+/// A piece of a bundle, verified.
+struct Piece {
+    chunk: pb::MetadataChunk,
+    bytes: Vec<u8>,
+}
+
+/// The pieces of a bundle in order, wherever they come from.
 trait Pieces: Send {
-    /// The next ones; `None` after the last.
-    fn next(&mut self) -> impl Future<Output = Result<Option<Vec<u8>>, AgentError>> + Send;
+    /// The next one; `None` after the last.
+    fn next_piece(&mut self) -> impl Future<Output = Result<Option<Piece>, AgentError>> + Send;
 }
 
 /// Reads a prepared bundle of an agent, piece by piece, each verified. A lost connection is made anew and the rest
@@ -66,29 +70,10 @@ impl<'a, D: Dial> BundleReader<'a, D> {
     /// # Errors
     /// The last attempt's; and when the bytes are not those of the bundle.
     pub async fn next(&mut self) -> Result<Option<Vec<u8>>, AgentError> {
-        loop {
-            if self.at == self.bundle.bytes {
-                return self.verify().map(|()| None);
-            }
-            let error = match self.piece().await {
-                Ok(bytes) => {
-                    self.pauses = PAUSES.iter();
-                    return Ok(Some(bytes));
-                }
-                Err(error) => error,
-            };
-            self.pieces = None;
-            if !error.is_lost() {
-                return Err(error);
-            }
-            self.agents.forget(self.source.peer).await;
-            let Some(pause) = self.pauses.next() else { return Err(error) };
-            tracing::debug!(pod = self.source.peer.pod, at = self.at, %error, "the rest of a bundle is asked for");
-            tokio::time::sleep(*pause).await;
-        }
+        Ok(self.next_piece().await?.map(|piece| piece.bytes))
     }
 
-    async fn piece(&mut self) -> Result<Vec<u8>, AgentError> {
+    async fn piece(&mut self) -> Result<Piece, AgentError> {
         let call = "ReadExport";
         if self.pieces.is_none() {
             let agent = self.agents.connection(self.source.peer, self.source.key).await?;
@@ -98,30 +83,27 @@ impl<'a, D: Dial> BundleReader<'a, D> {
             self.pieces = Some((agent, pieces));
         }
         let Some((agent, pieces)) = &mut self.pieces else { return Err(self.damaged("it has no bytes")) };
-        let piece = agent.in_time(call, PIECE_WITHIN, agent.next(call, pieces)).await?;
-        let Some(piece) = piece else {
+        let chunk = agent.in_time(call, PIECE_WITHIN, agent.next(call, pieces)).await?;
+        let Some(chunk) = chunk else {
             return Err(self.damaged(&format!("it ends at byte {} of {}", self.at, self.bundle.bytes)));
         };
-        self.check(&piece)?;
-        self.at += piece.bytes.len() as u64;
+        let bytes = self.checked(&chunk)?;
+        self.at += bytes.len() as u64;
         if let Some(whole) = &mut self.whole {
-            whole.update(&piece.bytes);
+            whole.update(&bytes);
         }
-        Ok(piece.bytes)
+        Ok(Piece { chunk, bytes })
     }
 
-    fn check(&self, piece: &pb::MetadataChunk) -> Result<(), AgentError> {
-        if piece.offset != self.at {
-            return Err(self.damaged(&format!("byte {} came instead of byte {}", piece.offset, self.at)));
+    fn checked(&self, chunk: &pb::MetadataChunk) -> Result<Vec<u8>, AgentError> {
+        if chunk.offset != self.at {
+            return Err(self.damaged(&format!("byte {} came instead of byte {}", chunk.offset, self.at)));
         }
-        let left = self.bundle.bytes - self.at;
-        if piece.bytes.is_empty() || piece.bytes.len() > PIECE || piece.bytes.len() as u64 > left {
-            return Err(self.damaged(&format!("{} bytes came at byte {}", piece.bytes.len(), self.at)));
+        let bytes = chunk.unpack().map_err(|error| self.damaged(&error.to_string()))?;
+        if bytes.is_empty() || bytes.len() as u64 > self.bundle.bytes - self.at {
+            return Err(self.damaged(&format!("{} bytes came at byte {}", bytes.len(), self.at)));
         }
-        if Sha256::digest(&piece.bytes)[..] != piece.digest[..] {
-            return Err(self.damaged(&format!("the bytes from {} on are not those of their digest", self.at)));
-        }
-        Ok(())
+        Ok(bytes)
     }
 
     fn verify(&mut self) -> Result<(), AgentError> {
@@ -140,17 +122,42 @@ impl<'a, D: Dial> BundleReader<'a, D> {
 }
 
 impl<D: Dial> Pieces for BundleReader<'_, D> {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, AgentError> {
-        BundleReader::next(self).await
+    async fn next_piece(&mut self) -> Result<Option<Piece>, AgentError> {
+        loop {
+            if self.at == self.bundle.bytes {
+                return self.verify().map(|()| None);
+            }
+            let error = match self.piece().await {
+                Ok(piece) => {
+                    self.pauses = PAUSES.iter();
+                    return Ok(Some(piece));
+                }
+                Err(error) => error,
+            };
+            self.pieces = None;
+            if !error.is_lost() {
+                return Err(error);
+            }
+            self.agents.forget(self.source.peer).await;
+            let Some(pause) = self.pauses.next() else { return Err(error) };
+            tracing::debug!(pod = self.source.peer.pod, at = self.at, %error, "the rest of a bundle is asked for");
+            tokio::time::sleep(*pause).await;
+        }
     }
 }
 
-/// A bundle in memory.
-struct Here<'a>(std::slice::Chunks<'a, u8>);
+/// What is left to send of a bundle in memory, and where it begins.
+struct Here<'a> {
+    rest: Chunks<'a, u8>,
+    offset: u64,
+}
 
 impl Pieces for Here<'_> {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, AgentError> {
-        Ok(self.0.next().map(<[u8]>::to_vec))
+    async fn next_piece(&mut self) -> Result<Option<Piece>, AgentError> {
+        let Some(bytes) = self.rest.next() else { return Ok(None) };
+        let chunk = pb::MetadataChunk::pack(self.offset, bytes);
+        self.offset += bytes.len() as u64;
+        Ok(Some(Piece { chunk, bytes: bytes.to_vec() }))
     }
 }
 
@@ -194,7 +201,7 @@ impl<D: Dial> Agents<D> {
         let receipt = Receipt { permit, sha256: &sha256, bytes: bundle.len() as u64, moved };
         let from = |offset| {
             let rest = usize::try_from(offset).ok().and_then(|offset| bundle.get(offset..));
-            Here(rest.unwrap_or_default().chunks(PIECE))
+            Here { rest: rest.unwrap_or_default().chunks(LARGEST_CHUNK), offset }
         };
         self.bring(target, &receipt, from).await?;
         Ok(sha256)
@@ -263,11 +270,9 @@ impl Agent {
                     break;
                 }
                 (receipt.moved)(offset);
-                let Some(bytes) = pieces.next().await? else { break };
-                let digest = Sha256::digest(&bytes).to_vec();
-                let length = bytes.len() as u64;
-                part = Part::Chunk(pb::MetadataChunk { offset, bytes, digest });
-                offset += length;
+                let Some(piece) = pieces.next_piece().await? else { break };
+                offset += piece.bytes.len() as u64;
+                part = Part::Chunk(piece.chunk);
             }
             // Its end is the end of the stream, which the agent waits for.
             drop(sender);

@@ -497,11 +497,12 @@ pub struct ReadExportRequest {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MetadataChunk {
+    /// of the first byte in the bundle
     #[prost(uint64, tag = "1")]
     pub offset: u64,
-    /// at most 1 MiB
+    /// the bytes, compressed; at most 1 MiB before that
     #[prost(bytes = "vec", tag = "2")]
-    pub bytes: ::prost::alloc::vec::Vec<u8>,
+    pub gzip: ::prost::alloc::vec::Vec<u8>,
     /// SHA-256 of the bytes
     #[prost(bytes = "vec", tag = "3")]
     pub digest: ::prost::alloc::vec::Vec<u8>,

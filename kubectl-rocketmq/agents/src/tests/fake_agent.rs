@@ -13,7 +13,6 @@ use proto::pb::inspect_server::{Inspect, InspectServer};
 use proto::pb::receive_metadata_request::Part;
 use proto::proof::{ClusterKey, Prover, SessionSecret, Transcript, random};
 use proto::{PROTOCOL, ProtocolRange, SESSION_METADATA};
-use sha2::{Digest, Sha256};
 use tokio::io::DuplexStream;
 use tokio::task::AbortHandle;
 use tonic::transport::Server;
@@ -315,8 +314,7 @@ impl Inspect for FakeAgent {
                 }
                 agent.passes().await;
                 let next = offset + bytes.len() as u64;
-                let digest = Sha256::digest(&bytes).to_vec();
-                let mut piece = pb::MetadataChunk { offset, bytes, digest };
+                let mut piece = pb::MetadataChunk::pack(offset, &bytes);
                 (agent.bundles.damage)(&mut piece);
                 Some((Ok(piece), next))
             }
@@ -391,13 +389,13 @@ impl Control for FakeAgent {
             let Some(Part::Chunk(chunk)) = part.part else {
                 return Err(Status::invalid_argument("no chunk"));
             };
-            assert_eq!(Sha256::digest(&chunk.bytes)[..], chunk.digest[..]);
+            let bytes = chunk.unpack().unwrap();
             {
                 let mut received = self.bundles.received.lock().unwrap();
                 if chunk.offset != received.1.len() as u64 {
                     return Err(Status::failed_precondition("out of place"));
                 }
-                received.1.extend(chunk.bytes);
+                received.1.extend(bytes);
             }
             self.passes().await;
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use proto::describe::{BundleDescription, ExportOptions, Role};
+use proto::pb::MetadataChunk;
 use proto::proof::ClusterKey;
 use rocketmq::metadata::{Subscription, TableDigest};
 use rocketmq::model::backlog::Kind;
@@ -219,7 +220,7 @@ async fn a_bundle_is_read_whole_although_the_line_is_cut() {
 #[tokio::test]
 async fn damaged_bundles_are_refused_with_the_reason() {
     let key = some_key();
-    let check = async |damage: fn(&mut proto::pb::MetadataChunk), announced: &[u8], reason: &str| {
+    let check = async |damage: fn(&mut MetadataChunk), announced: &[u8], reason: &str| {
         let mut source = Two::new(&key).source;
         source.bundles.damage = damage;
         let error = read(source, &key, &description(announced)).await.unwrap_err();
@@ -227,9 +228,9 @@ async fn damaged_bundles_are_refused_with_the_reason() {
         assert_eq!(error.to_string(), expect);
     };
     let (usual, mut other) = (bytes(), bytes());
-    check(|piece| piece.bytes[3] ^= 1, &usual, "the bytes from 0 on are not those of their digest").await;
+    check(|piece| piece.digest[3] ^= 1, &usual, "the bytes from 0 on are not those of their digest").await;
     check(|piece| piece.offset += 1, &usual, "byte 1 came instead of byte 0").await;
-    check(|piece| piece.bytes.clear(), &usual, "0 bytes came at byte 0").await;
+    check(|piece| *piece = MetadataChunk::pack(0, b""), &usual, "0 bytes came at byte 0").await;
     check(|_| {}, &usual[..PIECE / 2], "1000 bytes came at byte 0").await;
     let longer = [usual.as_slice(), b"more"].concat();
     check(|_| {}, &longer, "it ends at byte 10500 of 10504").await;

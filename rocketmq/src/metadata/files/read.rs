@@ -75,7 +75,8 @@ pub fn read<E: From<FileError>>(
     let file = table.file_name();
     let origin = manifest.sanitised.then(|| manifest.origin());
     let since_entry = Cell::new(0);
-    let paced = Paced { inner: BufReader::new(reader), since_entry: &since_entry };
+    // The buffer comes last: byte by byte, of which JSON is read, nothing else is fast.
+    let paced = BufReader::new(Paced { inner: reader, since_entry: &since_entry });
     let mut stopped = None;
     let mut seen = Seen::default();
     let mut visit = |section: usize, key: Key, value: Value| {
