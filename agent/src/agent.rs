@@ -5,13 +5,13 @@ use std::sync::Arc;
 use proto::describe::{BrokerList, Describe, Gate, ListMode};
 use proto::proof::{ClusterKey, NoRandomness, SessionSecret};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::config::{Broker, Config, Neighbour};
 use crate::metadata::MetadataKeeper;
 use crate::name_servers::address_server;
-use crate::name_servers::follow::{self, Surroundings};
+use crate::name_servers::follow::{self, REGISTERING_AT_ONCE, Surroundings};
 use crate::name_servers::list::ListKeeper;
 use crate::name_servers::registrations::Registrations;
 use crate::permission::PermissionKeeper;
@@ -136,6 +136,7 @@ impl Agent {
             process: self.process.clone(),
             registrations: Arc::clone(&side.registrations),
             stop_mark: StopMark::new(self.config.paths.stopping.clone()),
+            registering: Semaphore::new(REGISTERING_AT_ONCE),
         })));
     }
 

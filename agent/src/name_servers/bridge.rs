@@ -2,11 +2,9 @@
 //! that no broker has. The name server drops the entry when that channel closes, unless the broker has registered
 //! itself by then (`RouteInfoManager.onChannelDestroy`, all tags).
 
-use rocketmq::metadata::walk::{self, WalkError};
+use rocketmq::metadata::walk;
 use rocketmq::model::data_version::DataVersion;
-use rocketmq::model::permission::Permission;
 use rocketmq::model::route::RegisteredBroker;
-use rocketmq::model::topic::RegisteredTopics;
 use rocketmq::model::version::Version;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
@@ -14,6 +12,7 @@ use rocketmq::remoting::properties::Properties;
 use rocketmq::remoting::requests::registration::RegisterBroker;
 
 use crate::configuration::permission;
+use crate::metadata::subscriptions::{TableError, off_the_runtime};
 
 /// An open bridge. Dropping it closes its channel.
 #[derive(Debug)]
@@ -46,7 +45,7 @@ pub enum BridgeError {
     Remoting(#[from] RemotingError),
     /// The broker's topic table cannot be read.
     #[error(transparent)]
-    Table(#[from] WalkError),
+    Table(#[from] TableError),
     /// The broker does not tell a setting that its registration needs.
     #[error("the broker's configuration has no `{0}`")]
     NoSetting(&'static str),
@@ -89,16 +88,11 @@ impl Bridge {
         neighbour: &Client,
         may_register: impl Fn() -> bool,
     ) -> Result<(), BridgeError> {
-        let table = neighbour.all_topic_config_body().await?.value;
-        if walk::data_version(&table)? == self.sent {
-            return Ok(());
-        }
-        drop(table);
         let registration = Registration::of(neighbour, &self.broker).await?;
-        if self.holder().await? != Holder::Bridge || !may_register() {
+        let sent = registration.as_broker.data_version;
+        if sent == self.sent || self.holder().await? != Holder::Bridge || !may_register() {
             return Ok(());
         }
-        let sent = registration.as_broker.data_version;
         let round = self.round.wrapping_add(1);
         let sentinel = sent.sentinel(round);
         self.channel
@@ -129,6 +123,9 @@ impl Registration {
                 broker.broker_name, broker.broker_id, broker.cluster, broker.address
             )));
         }
+        let (permission, version) = (permission(settings), config.version);
+        let made = off_the_runtime(move || Ok(walk::registration(&table, permission, version)?));
+        let (data_version, topics) = made.await?;
         Ok(Self {
             as_broker: RegisterBroker {
                 broker,
@@ -137,32 +134,17 @@ impl Registration {
                     text(settings, "brokerIP2")?,
                     text(settings, "haListenPort")?
                 ),
-                version: config.version,
-                enable_acting_master: acting_master(settings, config.version),
+                version,
+                enable_acting_master: acting_master(settings, version),
                 // Absent = 120 s. The 10 s that an acting-master broker asks for would need its heartbeats.
                 heartbeat_timeout_millis: None,
                 // From the broker's environment, which no request shows.
                 zone: None,
-                data_version: walk::data_version(&table)?,
-                topics: registered(&table, permission(settings), config.version)?,
+                data_version,
+                topics,
             },
         })
     }
-}
-
-/// The topics that a broker of this permission and version registers, of an answer to code 21.
-fn registered(table: &[u8], broker: Permission, version: Version) -> Result<RegisteredTopics, WalkError> {
-    let mut topics = RegisteredTopics::default();
-    walk::topics(table, |mut topic| {
-        topic.perm = topic.perm.registered(broker, version);
-        topics.add(&topic);
-        Ok::<_, WalkError>(())
-    })?;
-    walk::static_topics(table, |topic, mapping| {
-        topics.add_mapping(topic, &mapping);
-        Ok::<_, WalkError>(())
-    })?;
-    Ok(topics)
 }
 
 /// Who a broker with these settings is.

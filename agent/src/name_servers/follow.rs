@@ -15,7 +15,7 @@ use rocketmq::model::name_server::{NameServerEntry, NameServerList};
 use rocketmq::model::route::RegisteredBroker;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
@@ -45,7 +45,13 @@ pub struct Surroundings {
     pub registrations: Arc<Registrations>,
     /// Whether the broker is to be stopped.
     pub stop_mark: StopMark,
+    /// How many more loops may make a registration now.
+    pub registering: Semaphore,
 }
+
+/// How many loops make a registration at once: while one is made and sent it may take several frames of RocketMQ, and the
+/// agent has little memory. One name server that hangs does not keep the others waiting.
+pub const REGISTERING_AT_ONCE: usize = 2;
 
 /// Keeps one loop for each name server of the desired list, for ever.
 pub async fn follow_list(surroundings: Arc<Surroundings>) {
@@ -223,9 +229,10 @@ impl Looks {
     async fn open(&mut self, process: &Observation, broker: &RegisteredBroker) -> Result<(), String> {
         let error = |error: BridgeError| in_words(&error);
         let neighbour = process.answering().ok_or("the broker does not answer")?;
-        let registration = Registration::of(neighbour, broker).await.map_err(error)?;
         let entry = self.entry().ok_or("the name server has left the list")?;
         let channel = dial(&entry, self.around.config.pace.answer).await.map_err(|error| in_words(&error))?;
+        let _one_of_few = self.around.registering.acquire().await;
+        let registration = Registration::of(neighbour, broker).await.map_err(error)?;
 
         let boot = process.boot_timestamp_millis;
         if !self.around.registrations.shown_elsewhere(&self.address, broker, boot).await {
@@ -311,6 +318,7 @@ impl Looks {
             }
         };
         let neighbour = self.process.borrow().answering().cloned();
+        let _one_of_few = self.around.registering.acquire().await;
         let may_register = || !self.around.stop_mark.is_set_for(open.boot_timestamp_millis);
         if let (Holder::Bridge, Some(neighbour)) = (holder, neighbour)
             && let Err(error) = open.bridge.renew(&neighbour, may_register).await

@@ -108,9 +108,8 @@ async fn registered(
 ) -> Result<Vec<TopicRow>, TableError> {
     off_the_runtime(move || {
         let mut rows = Vec::new();
-        walk::topics(&body, |mut topic| {
-            topic.perm = topic.perm.registered(broker, version);
-            rows.push(topic.row(&broker_name));
+        walk::topics(&body, |topic| {
+            rows.push(topic.registered(broker, version).row(&broker_name));
             Ok::<_, TableError>(())
         })?;
         rows.sort();

@@ -7,8 +7,16 @@ use serde_json::{Map, Value};
 
 use crate::metadata::{Entry, Subscription, Table};
 use crate::model::data_version::DataVersion;
-use crate::model::topic::TopicConfig;
+use crate::model::permission::Permission;
+use crate::model::topic::{RegisteredTopics, TopicConfig};
+use crate::model::version::Version;
 use crate::remoting::json::{Cursor, JsonError, cursor};
+
+/// Where an answer to code 21 has its topics.
+const TOPICS: &str = "topicConfigTable";
+
+/// Where it has the mappings of static topics (5.x).
+const MAPPINGS: &str = "topicQueueMappingDetailMap";
 
 /// A body that cannot be walked to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,19 +52,24 @@ impl<E> From<WalkError> for Stop<E> {
     }
 }
 
+/// Goes through the fields of a body.
+fn walk<E: From<WalkError>>(
+    body: &[u8],
+    mut each: impl FnMut(String, Cursor<'_, '_>) -> Result<(), Stop<E>>,
+) -> Result<(), E> {
+    cursor(body, |body| body.fields(&mut each)).map_err(|stop| match stop {
+        Stop::Walk(error) => error.into(),
+        Stop::Visitor(error) => error,
+    })
+}
+
 /// Goes through the fields of the object that stands in the field `name` of a body; no such field, no fields.
 fn fields<E: From<WalkError>>(
     body: &[u8],
     name: &str,
     mut each: impl FnMut(String, Cursor<'_, '_>) -> Result<(), Stop<E>>,
 ) -> Result<(), E> {
-    let walked = cursor(body, |body| {
-        body.fields(|field, table| if field == name { table.fields(&mut each) } else { Ok(()) })
-    });
-    walked.map_err(|stop| match stop {
-        Stop::Walk(error) => error.into(),
-        Stop::Visitor(error) => error,
-    })
+    walk(body, |field, table| if field == name { table.fields(&mut each) } else { Ok(()) })
 }
 
 /// The same, each field's value read.
@@ -79,8 +92,19 @@ fn unreadable(what: &str, name: &str, reason: impl ToString) -> WalkError {
     WalkError::Entry { entry: format!("{what} `{name}`"), reason: reason.to_string() }
 }
 
-/// The topics of an answer to code 21, each under the name that the broker finds it by. One without a name, which 4.x
-/// may have and 5.x does not survive, is left out.
+/// A topic of a table, under the name that the broker finds it by. One without a name, which 4.x may have and 5.x does not
+/// survive, is none.
+fn topic(key: String, value: Value) -> Result<Option<TopicConfig>, WalkError> {
+    if value.get("topicName").and_then(Value::as_str).is_none_or(str::is_empty) {
+        return Ok(None);
+    }
+    let read = serde_json::from_value::<TopicConfig>(value);
+    let mut topic = read.map_err(|error| unreadable("topic", &key, error))?;
+    topic.topic_name = key;
+    Ok(Some(topic))
+}
+
+/// The topics of an answer to code 21, but for those without a name.
 ///
 /// # Errors
 /// If the body cannot be read, and whatever `each` says.
@@ -88,36 +112,41 @@ pub fn topics<E: From<WalkError>>(
     body: &[u8],
     mut each: impl FnMut(TopicConfig) -> Result<(), E>,
 ) -> Result<(), E> {
-    values(body, "topicConfigTable", |key, value| {
-        if value.get("topicName").and_then(Value::as_str).is_none_or(str::is_empty) {
-            return Ok(());
-        }
-        let read = serde_json::from_value::<TopicConfig>(value);
-        let mut topic = read.map_err(|error| unreadable("topic", &key, error))?;
-        topic.topic_name = key;
-        each(topic).map_err(Stop::Visitor)
+    values(body, TOPICS, |key, value| match topic(key, value)? {
+        Some(topic) => each(topic).map_err(Stop::Visitor),
+        None => Ok(()),
     })
 }
 
-/// The version of a table of topics, from an answer to code 21.
+/// All that a broker of this permission and version registers of an answer to code 21, and the table's version.
 ///
 /// # Errors
 /// If the body cannot be read.
-pub fn data_version(body: &[u8]) -> Result<DataVersion, WalkError> {
-    let mut version = DataVersion::default();
-    let walked = cursor(body, |body| {
-        body.fields(|field, value| {
-            if field == "dataVersion" {
-                let read = serde_json::from_value(value.value()?);
-                version = read.map_err(|error| unreadable("field", "dataVersion", error))?;
+pub fn registration(
+    body: &[u8],
+    broker: Permission,
+    version: Version,
+) -> Result<(DataVersion, RegisteredTopics), WalkError> {
+    let (mut of_table, mut registered) = (DataVersion::default(), RegisteredTopics::default());
+    walk::<WalkError>(body, |field, value| match field.as_str() {
+        "dataVersion" => {
+            let read = serde_json::from_value(value.value()?);
+            of_table = read.map_err(|error| unreadable("field", "dataVersion", error))?;
+            Ok(())
+        }
+        TOPICS => value.fields(|key, value| {
+            if let Some(topic) = topic(key, value.value()?)? {
+                registered.add(&topic.registered(broker, version));
             }
             Ok(())
-        })
-    });
-    walked.map_err(|stop: Stop<WalkError>| match stop {
-        Stop::Walk(error) | Stop::Visitor(error) => error,
+        }),
+        MAPPINGS => value.fields(|topic, mapping| {
+            registered.add_mapping(topic, &mapping.value()?);
+            Ok(())
+        }),
+        _ => Ok(()),
     })?;
-    Ok(version)
+    Ok((of_table, registered))
 }
 
 /// The static topics of an answer to code 21 (5.x), each with its mapping: their queues are mapped to those of other
@@ -129,7 +158,7 @@ pub fn static_topics<E: From<WalkError>>(
     body: &[u8],
     mut each: impl FnMut(String, Value) -> Result<(), E>,
 ) -> Result<(), E> {
-    values(body, "topicQueueMappingDetailMap", |key, mapping| each(key, mapping).map_err(Stop::Visitor))
+    values(body, MAPPINGS, |key, mapping| each(key, mapping).map_err(Stop::Visitor))
 }
 
 /// The subscription groups of an answer to code 201, each whole and with its name.

@@ -72,6 +72,13 @@ impl TopicConfig {
         }
     }
 
+    /// The topic as a broker of `version` registers it while it has the permission `broker`, see
+    /// [`Permission::registered`].
+    #[must_use]
+    pub fn registered(self, broker: Permission, version: Version) -> Self {
+        Self { perm: self.perm.registered(broker, version), ..self }
+    }
+
     /// The row that a name server makes of it for a broker group.
     #[must_use]
     pub fn row(&self, broker_name: &str) -> TopicRow {
@@ -106,11 +113,9 @@ pub struct TopicTable {
 impl TopicTable {
     /// The table as a broker of `version` registers it while it has the permission `broker`.
     #[must_use]
-    pub fn registered(mut self, broker: Permission, version: Version) -> Self {
-        for topic in self.topics.values_mut() {
-            topic.perm = topic.perm.registered(broker, version);
-        }
-        self
+    pub fn registered(self, broker: Permission, version: Version) -> Self {
+        let topics = self.topics.into_iter().map(|(name, topic)| (name, topic.registered(broker, version)));
+        Self { topics: topics.collect(), ..self }
     }
 
     /// The rows that a name server makes of this table for a broker group, in order.
@@ -132,7 +137,7 @@ pub struct RegisteredTopics {
 }
 
 impl RegisteredTopics {
-    /// Adds a topic as it shall be registered, see [`Permission::registered`].
+    /// Adds a topic as it shall be registered, see [`TopicConfig::registered`].
     pub fn add(&mut self, topic: &TopicConfig) {
         if !self.topics.is_empty() {
             self.topics.push(b',');
