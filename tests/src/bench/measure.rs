@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nix::unistd::Pid;
 use rocketmq::metadata::difference;
 use serde::Serialize;
 
@@ -72,6 +73,10 @@ pub(super) struct Measured {
     pub source_peak_bytes: u64,
     /// The most that the new one's agent had.
     pub target_peak_bytes: u64,
+    /// `scale nameservice` 1 -> 3 with both groups.
+    pub name_servers: f64,
+    /// The most memory that an agent of a broker had meanwhile, in bytes.
+    pub bridging_peak_bytes: u64,
     /// How many topics `mqadmin` made one by one.
     pub sample: u32,
     /// How long it took for all of them.
@@ -118,6 +123,13 @@ pub(super) fn measure(scene: &Scene, size: &Size) -> Result<Measured> {
     ensure(new.topics.len() >= size.topics && new.groups.len() >= size.groups, || {
         format!("only {} topics and {} groups were made", new.topics.len(), new.groups.len())
     })?;
+    scene.step("scales name servers 1 -> 3");
+    let (name_servers, bridging_peak_kib) = scale_name_servers(kubectl)?;
+    let last = mass::topic_name(size.topics.saturating_sub(1));
+    for (name_server, group) in name_server_pods(kubectl)?.iter().flat_map(|pod| [(pod, 0), (pod, 1)]) {
+        let shown = judge.shown_master(name_server, &last, &groups::name(group))?;
+        ensure(shown.is_some(), || format!("{} does not know {last} of group {group}", name_server.name))?;
+    }
     let step = |name: &str| {
         let found = scaled.steps.iter().find(|step| step.step == name);
         found.ok_or_else(|| LabError::new(format!("the scale had no step {name}")))
@@ -143,6 +155,8 @@ pub(super) fn measure(scene: &Scene, size: &Size) -> Result<Measured> {
             .collect(),
         source_peak_bytes: scaled.source_peak_kib << 10,
         target_peak_bytes: scaled.target_peak_kib << 10,
+        name_servers: name_servers.as_secs_f64(),
+        bridging_peak_bytes: bridging_peak_kib << 10,
         sample: SAMPLE,
         sample_took: sample_took.as_secs_f64(),
     })
@@ -259,6 +273,21 @@ fn scale(kubectl: &Kubectl, source: &Pod) -> Result<Scaled> {
         source_peak_kib: agents::peak_kib(source_agent)?,
         target_peak_kib: agents::peak_kib(target_agent)?,
     })
+}
+
+/// How long two name servers more take, and the most memory of a broker's agent in KiB: each agent stands in for its
+/// broker at both.
+fn scale_name_servers(kubectl: &Kubectl) -> Result<(Duration, u64)> {
+    let agents: Vec<Pid> = (0..2)
+        .map(|group| processes::agent(&pods::pod(kubectl, &groups::master(group))?))
+        .collect::<Result<_>>()?;
+    agents.iter().try_for_each(|agent| agents::forget_peak(*agent))?;
+    let start = Instant::now();
+    let running = Running::start(kubectl, &clusters::scale_arguments("3"), "")?;
+    running.wait_for(SCALES_WITHIN)?.expect_code(0)?;
+    let took = start.elapsed();
+    let peaks = agents.into_iter().map(agents::peak_kib).collect::<Result<Vec<_>>>()?;
+    Ok((took, peaks.into_iter().max().unwrap_or_default()))
 }
 
 /// The length of a file in a bundle.

@@ -25,6 +25,8 @@ plugin and two port-forwards.
 - Import: verified, unpacked, made durable, renamed into the store.
 - Broker start: from then until the new broker is listed.
 - Memory is what the kernel says each agent's process had at most while the scale ran.
+- Name servers 1 -> 3 is a scale of its own, after that. Each broker's agent stands in for its broker at both new name servers, \
+with the whole table; an agent may have 256 MiB.
 - The operator copies a broker's files by one command line, and Linux takes 131,072 bytes in one argument.
 - `mqadmin updateTopic` starts a JVM for each topic. It was measured on the same broker, as long as that was empty, by a loop in \
 the name server's pod.
@@ -66,6 +68,11 @@ pub(super) fn tables(measured: &Measured) -> String {
         ("all of `scale broker`".to_owned(), took(measured.scale), String::new()),
         ("agent of the source".to_owned(), mebibytes(measured.source_peak_bytes), String::new()),
         ("agent of the new broker".to_owned(), mebibytes(measured.target_peak_bytes), String::new()),
+        (
+            "`scale nameservice` 1 -> 3 with both brokers".to_owned(),
+            took(measured.name_servers),
+            format!("agents {}", mebibytes(measured.bridging_peak_bytes)),
+        ),
         (
             "the operator's way".to_owned(),
             format!("{fit} topics at most"),
@@ -127,6 +134,8 @@ mod tests {
             steps: vec![StepTook { step: "import-metadata".to_owned(), took: 6.0 }],
             source_peak_bytes: 30 << 20,
             target_peak_bytes: 14 << 20,
+            name_servers: 50.0,
+            bridging_peak_bytes: 140 << 20,
             sample: 20,
             sample_took: 60.0,
         };
@@ -144,6 +153,7 @@ mod tests {
         | all of `scale broker` | 61.00 s |  |
         | agent of the source | 30.0 MiB at most |  |
         | agent of the new broker | 14.0 MiB at most |  |
+        | `scale nameservice` 1 -> 3 with both brokers | 50.00 s | agents 140.0 MiB at most |
         | the operator's way | 672 topics at most | 1/119 of these |
         | `mqadmin updateTopic`, 20 of 80000 topics | 60.00 s | 3.00 s each, 66.7 h for all: 80000 times export, transport and import |
 
