@@ -46,7 +46,7 @@ enum Verb {
         /// Only the end-to-end tests whose name holds this.
         filter: Option<String>,
         /// In place of the end-to-end tests, what takes hours: the plugin killed at every step of an operation, faults
-        /// of everything else, and more versions of RocketMQ. Without a filter, docs/exhaustive.md gets its tables.
+        /// of everything else, and more versions of RocketMQ. Each writes its section of docs/exhaustive.md.
         #[arg(long)]
         exhaustive: bool,
     },

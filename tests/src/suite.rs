@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::cluster::Kubectl;
 use crate::command::Run;
-use crate::e2e::tables;
 use crate::error::{LabError, Result};
 use crate::home::Home;
 use crate::lock::LabLock;
@@ -22,17 +21,6 @@ pub(crate) const VERSIONS: [&str; 2] = ["4.5.0", "5.3.3"];
 /// Those of the exhaustive tests: also the last 4.x that was published, and a 5.x that can keep its configuration in
 /// RocksDB in two ways.
 const MORE_VERSIONS: [&str; 4] = ["4.5.0", "4.9.7", "5.3.3", "5.4.0"];
-
-/// The head of the page with the tables.
-const ABOUT_EXHAUSTIVE: &str = "# The plugin killed at every step
-
-Written by `cargo lab test --exhaustive`: on a real Kubernetes and real RocketMQ the plugin is killed with SIGKILL as soon as \
-the journal of its operation has so many events, and the operation is ended from elsewhere. Name servers: after every event. \
-Broker groups: once a step, at its first event. The kill may come an event late; the second column says where it came. One event \
-is left out: after the last step's `started` only its `done` is missing, and the operation is over before a kill arrives. On \
-fakes every event of every operation is tested, in every run.
-
-";
 
 /// Which e2e tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,16 +71,7 @@ pub fn test(home: &Home, kubeconfig: Option<&Path>, tests: Tests, filter: Option
         demo::delete_a_former_demo(&Kubectl::of_lab(home))?;
     }
     check::build_cli()?;
-    if tests == Tests::Promises {
-        return end_to_end(home, kubeconfig, tests, filter);
-    }
-    tables::forget()?;
-    end_to_end(home, kubeconfig, tests, filter)?;
-    if filter.is_none() {
-        let page = crate::home::repository().join("docs/exhaustive.md");
-        crate::home::write_file(&page, format!("{ABOUT_EXHAUSTIVE}{}", tables::gathered()?))?;
-    }
-    Ok(())
+    end_to_end(home, kubeconfig, tests, filter)
 }
 
 /// A cluster with the RocketMQ images of these versions.

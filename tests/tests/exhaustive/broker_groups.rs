@@ -10,9 +10,9 @@ use lab::e2e::judge::{Judge, broker_address};
 use lab::e2e::kill;
 use lab::e2e::kubectl::Kubectl;
 use lab::e2e::pods;
-use lab::e2e::scene::{Lane, Scene, scene};
+use lab::e2e::results::{Table, exhaustive};
+use lab::e2e::scene::{Lane, Scene};
 use lab::e2e::slow::Slow;
-use lab::e2e::tables::Table;
 use lab::e2e::traffic::TOPICS;
 use lab::e2e::watch::ensure;
 use lab::error::{LabError, Result};
@@ -27,10 +27,11 @@ const NO_RETURN: [&str; 2] = ["open-brokers", "delete-objects"];
 
 #[test]
 fn scale_of_broker_groups_resumes_after_every_step() -> Verdict {
-    scene("groups-resume-after-every-step", Lane::Side, |scene| {
+    let about = "`scale broker` 2 -> 3 and 3 -> 2, killed once a step, then resumed";
+    exhaustive("groups-resume-after-every-step", about, Lane::Long, |scene| {
         let judge = Judge::new()?;
         apply(scene, &judge)?;
-        let mut table = Table::new("`scale broker` 2 -> 3 and 3 -> 2, killed once a step, then resumed");
+        let mut table = Table::default();
         let undisturbed = [moments_of(scene, 3)?, moments_of(scene, 2)?];
         let mut disturbed = [0, 0];
         let mut size = 2;
@@ -47,27 +48,29 @@ fn scale_of_broker_groups_resumes_after_every_step() -> Verdict {
             disturbed[way] += 1;
             size = other;
         }
-        table.write()
+        Ok(table)
     })
 }
 
 #[test]
 fn scale_out_of_broker_groups_is_undone_after_every_step() -> Verdict {
-    scene("groups-out-undone-after-every-step", Lane::Side, |scene| undone(scene, 2, 3))
+    let about = "`scale broker` 2 -> 3, killed once a step, then undone";
+    exhaustive("groups-out-undone-after-every-step", about, Lane::Long, |scene| undone(scene, 2, 3))
 }
 
 #[test]
 fn scale_in_of_broker_groups_is_undone_after_every_step() -> Verdict {
-    scene("groups-in-undone-after-every-step", Lane::Side, |scene| undone(scene, 3, 2))
+    let about = "`scale broker` 3 -> 2, killed once a step, then undone";
+    exhaustive("groups-in-undone-after-every-step", about, Lane::Long, |scene| undone(scene, 3, 2))
 }
 
-fn undone(scene: &Scene, from: u32, to: u32) -> Result<()> {
+fn undone(scene: &Scene, from: u32, to: u32) -> Result<Table> {
     let kubectl = &scene.kubectl;
     let judge = Judge::new()?;
     apply(scene, &judge)?;
     // New queues are waited for until it holds them: else a kill could come after the point of no return.
     let _consumer = Slow::start(scene, CLUSTER.version, TOPICS[0], "readers")?;
-    let mut table = Table::new(&format!("`scale broker` {from} -> {to}, killed once a step, then undone"));
+    let mut table = Table::default();
     // The way to where it begins, then the way itself, undisturbed.
     if from == 3 {
         kubectl.rocketmq(&groups::scale_arguments("3"))?.expect_code(0)?;
@@ -80,7 +83,7 @@ fn undone(scene: &Scene, from: u32, to: u32) -> Result<()> {
             untouched.is_still(kubectl, &judge, TOPICS[0])
         })?;
     }
-    table.write()
+    Ok(table)
 }
 
 fn apply(scene: &Scene, judge: &Judge) -> Result<()> {

@@ -11,7 +11,8 @@ use lab::e2e::kubectl::Kubectl;
 use lab::e2e::plugin::Running;
 use lab::e2e::pods;
 use lab::e2e::processes;
-use lab::e2e::scene::{Lane, PODS_WITHIN, Scene, scene};
+use lab::e2e::results::exhaustive;
+use lab::e2e::scene::{Lane, PODS_WITHIN, Scene};
 use lab::e2e::traffic::TOPICS;
 use lab::e2e::watch::{self, Watch, ensure};
 use lab::error::Result;
@@ -29,7 +30,7 @@ const QUIET: Duration = Duration::from_secs(60);
 
 #[test]
 fn broker_killed_in_mid_drain_takes_no_writes_and_is_counted_from_the_start() -> Verdict {
-    scene("drain-broker-killed", Lane::Side, |scene| {
+    exhaustive("drain-broker-killed", "A broker dies while it is drained", Lane::Long, |scene| {
         let kubectl = &scene.kubectl;
         let judge = Judge::new()?;
         CLUSTER.apply(scene)?;

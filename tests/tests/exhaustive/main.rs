@@ -1,7 +1,7 @@
 //! What takes too long for every run, on a real Kubernetes and real RocketMQ: the plugin killed after each event of its
 //! journal, or once a step, and the operation resumed, or undone; broker groups that scale while something breaks, that
 //! join where an earlier broker's data lie, and on more versions and modes of RocketMQ. `cargo lab test --exhaustive` runs
-//! it and writes its tables into `docs/exhaustive.md`.
+//! it, and each test that passes writes its section of `docs/exhaustive.md`.
 
 mod broker_faults;
 mod broker_groups;

@@ -6,8 +6,8 @@ use lab::e2e::clusters::{self, Shape};
 use lab::e2e::journal::{self, Moment};
 use lab::e2e::judge::Judge;
 use lab::e2e::kill;
-use lab::e2e::scene::{Lane, Scene, scene};
-use lab::e2e::tables::Table;
+use lab::e2e::results::{Table, exhaustive};
+use lab::e2e::scene::{Lane, Scene};
 use lab::error::{LabError, Result};
 
 use crate::Verdict;
@@ -16,9 +16,10 @@ const CLUSTER: Shape = Shape { version: "5.3.3", name_servers: 1, groups: 2, rep
 
 #[test]
 fn scale_of_name_servers_resumes_after_every_event() -> Verdict {
-    scene("resumes-after-every-event", Lane::Side, |scene| {
+    let about = "`scale nameservice` 1 -> 2 and 2 -> 1, killed after every event, then resumed";
+    exhaustive("resumes-after-every-event", about, Lane::Long, |scene| {
         let judge = Judge::new()?;
-        let mut table = Table::new("`scale nameservice` 1 -> 2 and 2 -> 1, killed, then resumed");
+        let mut table = Table::default();
         let mut size = 1;
         let undisturbed = [events_of(scene, 2)?, events_of(scene, 1)?];
         let mut disturbed = [0, 0];
@@ -30,30 +31,32 @@ fn scale_of_name_servers_resumes_after_every_event() -> Verdict {
             disturbed[way] += 1;
             size = other;
         }
-        table.write()
+        Ok(table)
     })
 }
 
 #[test]
 fn scale_out_of_name_servers_is_undone_after_every_event() -> Verdict {
-    scene("out-undone-after-every-event", Lane::Side, |scene| undone(scene, 1, 2))
+    let about = "`scale nameservice` 1 -> 2, killed after every event, then undone";
+    exhaustive("out-undone-after-every-event", about, Lane::Long, |scene| undone(scene, 1, 2))
 }
 
 #[test]
 fn scale_in_of_name_servers_is_undone_after_every_event() -> Verdict {
-    scene("in-undone-after-every-event", Lane::Side, |scene| undone(scene, 2, 1))
+    let about = "`scale nameservice` 2 -> 1, killed after every event, then undone";
+    exhaustive("in-undone-after-every-event", about, Lane::Long, |scene| undone(scene, 2, 1))
 }
 
-fn undone(scene: &Scene, from: u32, to: u32) -> Result<()> {
+fn undone(scene: &Scene, from: u32, to: u32) -> Result<Table> {
     let judge = Judge::new()?;
     Shape { name_servers: from, ..CLUSTER }.apply(scene)?;
-    let mut table = Table::new(&format!("`scale nameservice` {from} -> {to}, killed, then undone"));
+    let mut table = Table::default();
     let events = events_of(scene, to)?;
     clusters::scale(&scene.kubectl, from)?.expect_code(0)?;
     for events in 0..events {
         end_after(scene, &judge, &mut table, "undo", (from, to), (events, from))?;
     }
-    table.write()
+    Ok(table)
 }
 
 /// How many events an undisturbed scale to `size` writes before its last, which says that it is over.
