@@ -4,38 +4,41 @@ use lab::e2e::clusters::{self, Shape};
 use lab::e2e::journal::Moment;
 use lab::e2e::judge::Judge;
 use lab::e2e::kill;
-use lab::e2e::scene::{Lane, scene};
+use lab::e2e::scene::{Lane, Scene, scene};
+use lab::error::Result;
 
 use crate::Verdict;
+
+const CLUSTER: Shape = Shape { version: "5.3.3", name_servers: 1, groups: 2, replicas: 0 };
 
 /// After `started` of the StatefulSet step, of the bridge step, and after `done` of the route matrix.
 const MOMENTS: [Moment; 3] =
     [Moment::Started("grow-name-servers"), Moment::Started("bridge-brokers"), Moment::Done("prove-routes")];
 
 #[test]
-fn killed_cli_resumes() -> Verdict {
-    scene("killed-cli-resumes", Lane::Long, |scene| {
+fn killed_cli_resumes_and_undoes() -> Verdict {
+    scene("killed-cli", Lane::Long, |scene| {
         let judge = Judge::new()?;
-        Shape { version: "5.3.3", name_servers: 1, groups: 2, replicas: 0 }.apply(scene)?;
-        for (moment, size) in MOMENTS.into_iter().zip(2..) {
-            let operation = kill::at(scene, moment, &clusters::scale_arguments(&size.to_string()))?;
-            kill::end(&scene.kubectl, "resume", &operation)?;
-            clusters::is_settled(&scene.kubectl, &judge, size)?;
-        }
-        Ok(())
+        CLUSTER.apply(scene)?;
+        killed_cli_undoes(scene, &judge)?;
+        killed_cli_resumes(scene, &judge)
     })
 }
 
-#[test]
-fn killed_cli_undoes() -> Verdict {
-    scene("killed-cli-undoes", Lane::Long, |scene| {
-        let judge = Judge::new()?;
-        Shape { version: "5.3.3", name_servers: 1, groups: 2, replicas: 0 }.apply(scene)?;
-        for moment in MOMENTS {
-            let operation = kill::at(scene, moment, &clusters::scale_arguments("3"))?;
-            kill::end(&scene.kubectl, "undo", &operation)?;
-            clusters::is_settled(&scene.kubectl, &judge, 1)?;
-        }
-        Ok(())
-    })
+fn killed_cli_undoes(scene: &Scene, judge: &Judge) -> Result<()> {
+    for moment in MOMENTS {
+        let operation = kill::at(scene, moment, &clusters::scale_arguments("3"))?;
+        kill::end(&scene.kubectl, "undo", &operation)?;
+        clusters::is_settled(&scene.kubectl, judge, CLUSTER.name_servers)?;
+    }
+    Ok(())
+}
+
+fn killed_cli_resumes(scene: &Scene, judge: &Judge) -> Result<()> {
+    for (moment, size) in MOMENTS.into_iter().zip(2..) {
+        let operation = kill::at(scene, moment, &clusters::scale_arguments(&size.to_string()))?;
+        kill::end(&scene.kubectl, "resume", &operation)?;
+        clusters::is_settled(&scene.kubectl, judge, size)?;
+    }
+    Ok(())
 }
