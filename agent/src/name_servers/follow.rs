@@ -318,12 +318,12 @@ impl Looks {
             }
         };
         let neighbour = self.process.borrow().answering().cloned();
-        let _one_of_few = self.around.registering.acquire().await;
         let may_register = || !self.around.stop_mark.is_set_for(open.boot_timestamp_millis);
-        if let (Holder::Bridge, Some(neighbour)) = (holder, neighbour)
-            && let Err(error) = open.bridge.renew(&neighbour, may_register).await
-        {
-            tracing::warn!(name_server = self.address, error = in_words(&error), "the bridge's topics");
+        if let (Holder::Bridge, Some(neighbour)) = (holder, neighbour) {
+            let _one_of_few = self.around.registering.acquire().await;
+            if let Err(error) = open.bridge.renew(&neighbour, may_register).await {
+                tracing::warn!(name_server = self.address, error = in_words(&error), "the bridge's topics");
+            }
         }
         holder
     }

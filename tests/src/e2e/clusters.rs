@@ -52,7 +52,7 @@ spec:
   imagePullPolicy: IfNotPresent
   resources:
     requests:
-      cpu: 50m
+      cpu: 20m
   storageMode: EmptyDir
 ",
             self.name_servers, self.version
@@ -92,7 +92,7 @@ spec:
   imagePullPolicy: IfNotPresent
   resources:
     requests:
-      cpu: 100m
+      cpu: 40m
   allowRestart: false
   storageMode: EmptyDir
   scalePodName: {BROKER}-0-master-0

@@ -19,7 +19,7 @@ use crate::progress;
 const PLACES: usize = 3;
 
 /// And beside them so many of [`Lane::Long`].
-const LONG_PLACES: usize = 2;
+const LONG_PLACES: usize = 1;
 
 static PLACES_LEFT: Mutex<Places> =
     Mutex::new(Places { free: PLACES, long_free: LONG_PLACES, main_waiting: 0, main_running: 0 });
@@ -250,8 +250,8 @@ mod tests {
             let mut places = Places { free, long_free, main_waiting, main_running };
             [Lane::Main, Lane::Side, Lane::Long].map(|lane| !places.must_wait(lane))
         };
-        assert_eq!(begins((3, 2), (1, 0)), [true, false, true]);
-        assert_eq!(begins((1, 2), (1, 0)), [false, false, true]);
+        assert_eq!(begins((3, 1), (1, 0)), [true, false, true]);
+        assert_eq!(begins((1, 1), (1, 0)), [false, false, true]);
         assert_eq!(begins((1, 1), (1, 1)), [false, true, true]);
         assert_eq!(begins((1, 0), (0, 1)), [false, true, false]);
         assert_eq!(begins((3, 0), (0, 0)), [true, true, false]);

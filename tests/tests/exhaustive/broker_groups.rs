@@ -28,7 +28,7 @@ const NO_RETURN: [&str; 2] = ["open-brokers", "delete-objects"];
 #[test]
 fn scale_of_broker_groups_resumes_after_every_step() -> Verdict {
     let about = "`scale broker` 2 -> 3 and 3 -> 2, killed once a step, then resumed";
-    exhaustive("groups-resume-after-every-step", about, Lane::Long, |scene| {
+    exhaustive("groups-resume-after-every-step", about, Lane::Side, |scene| {
         let judge = Judge::new()?;
         apply(scene, &judge)?;
         let mut table = Table::default();
@@ -55,13 +55,13 @@ fn scale_of_broker_groups_resumes_after_every_step() -> Verdict {
 #[test]
 fn scale_out_of_broker_groups_is_undone_after_every_step() -> Verdict {
     let about = "`scale broker` 2 -> 3, killed once a step, then undone";
-    exhaustive("groups-out-undone-after-every-step", about, Lane::Long, |scene| undone(scene, 2, 3))
+    exhaustive("groups-out-undone-after-every-step", about, Lane::Side, |scene| undone(scene, 2, 3))
 }
 
 #[test]
 fn scale_in_of_broker_groups_is_undone_after_every_step() -> Verdict {
     let about = "`scale broker` 3 -> 2, killed once a step, then undone";
-    exhaustive("groups-in-undone-after-every-step", about, Lane::Long, |scene| undone(scene, 3, 2))
+    exhaustive("groups-in-undone-after-every-step", about, Lane::Side, |scene| undone(scene, 3, 2))
 }
 
 fn undone(scene: &Scene, from: u32, to: u32) -> Result<Table> {
