@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
@@ -75,8 +75,7 @@ pub fn read<E: From<FileError>>(
     let file = table.file_name();
     let origin = manifest.sanitised.then(|| manifest.origin());
     let since_entry = Cell::new(0);
-    // The buffer comes last: byte by byte, of which JSON is read, nothing else is fast.
-    let paced = BufReader::new(Paced { inner: reader, since_entry: &since_entry });
+    let paced = Paced { inner: BufReader::new(reader), since_entry: &since_entry };
     let mut stopped = None;
     let mut seen = Seen::default();
     let mut visit = |section: usize, key: Key, value: Value| {
@@ -181,13 +180,21 @@ impl Seen {
 
 /// Ends an entry that does not end, before it fills the memory.
 struct Paced<'a, R> {
-    inner: R,
+    inner: BufReader<R>,
     since_entry: &'a Cell<u64>,
 }
 
 impl<R: Read> Read for Paced<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
+        // JSON is read byte by byte, and for one byte the usual way costs more than all the rest.
+        let read = match (self.inner.buffer().first(), &mut *buffer) {
+            (Some(next), [byte]) => {
+                *byte = *next;
+                self.inner.consume(1);
+                1
+            }
+            _ => self.inner.read(buffer)?,
+        };
         self.since_entry.set(self.since_entry.get() + read as u64);
         if self.since_entry.get() > ENTRY_BYTES {
             return Err(io::Error::other("an entry does not end"));
