@@ -2,6 +2,7 @@
 //! that no broker has. The name server drops the entry when that channel closes, unless the broker has registered
 //! itself by then (`RouteInfoManager.onChannelDestroy`, all tags).
 
+use bytes::Bytes;
 use rocketmq::metadata::walk;
 use rocketmq::model::data_version::DataVersion;
 use rocketmq::model::route::RegisteredBroker;
@@ -88,11 +89,16 @@ impl Bridge {
         neighbour: &Client,
         may_register: impl Fn() -> bool,
     ) -> Result<(), BridgeError> {
-        let registration = Registration::of(neighbour, &self.broker).await?;
-        let sent = registration.as_broker.data_version;
-        if sent == self.sent || self.holder().await? != Holder::Bridge || !may_register() {
+        let table = neighbour.all_topic_config_body().await?.value;
+        let looked_at = table.clone();
+        if off_the_runtime(move || Ok(walk::data_version(&looked_at)?)).await? == self.sent {
             return Ok(());
         }
+        let registration = Registration::with(neighbour, &self.broker, table).await?;
+        if self.holder().await? != Holder::Bridge || !may_register() {
+            return Ok(());
+        }
+        let sent = registration.as_broker.data_version;
         let round = self.round.wrapping_add(1);
         let sentinel = sent.sentinel(round);
         self.channel
@@ -113,8 +119,16 @@ pub struct Registration {
 impl Registration {
     /// Asks the broker beside the agent, which must be `expected`.
     pub async fn of(neighbour: &Client, expected: &RegisteredBroker) -> Result<Self, BridgeError> {
+        Self::with(neighbour, expected, neighbour.all_topic_config_body().await?.value).await
+    }
+
+    /// The same of a table that it has given.
+    async fn with(
+        neighbour: &Client,
+        expected: &RegisteredBroker,
+        table: Bytes,
+    ) -> Result<Self, BridgeError> {
         let config = neighbour.broker_config().await?;
-        let table = neighbour.all_topic_config_body().await?.value;
         let settings = &config.value.settings;
         let broker = identity(settings)?;
         if broker != *expected {

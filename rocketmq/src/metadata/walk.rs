@@ -15,6 +15,9 @@ use crate::remoting::json::{Cursor, JsonError, cursor};
 /// Where an answer to code 21 has its topics.
 const TOPICS: &str = "topicConfigTable";
 
+/// Where it has the version of its table.
+const VERSION: &str = "dataVersion";
+
 /// Where it has the mappings of static topics (5.x).
 const MAPPINGS: &str = "topicQueueMappingDetailMap";
 
@@ -118,6 +121,25 @@ pub fn topics<E: From<WalkError>>(
     })
 }
 
+/// The version of a table of topics, from an answer to code 21.
+///
+/// # Errors
+/// If the body cannot be read.
+pub fn data_version(body: &[u8]) -> Result<DataVersion, WalkError> {
+    let mut version = DataVersion::default();
+    walk::<WalkError>(body, |field, value| {
+        if field == VERSION {
+            version = version_here(value)?;
+        }
+        Ok(())
+    })?;
+    Ok(version)
+}
+
+fn version_here(value: Cursor<'_, '_>) -> Result<DataVersion, WalkError> {
+    serde_json::from_value(value.value()?).map_err(|error| unreadable("field", VERSION, error))
+}
+
 /// All that a broker of this permission and version registers of an answer to code 21, and the table's version.
 ///
 /// # Errors
@@ -129,9 +151,8 @@ pub fn registration(
 ) -> Result<(DataVersion, RegisteredTopics), WalkError> {
     let (mut of_table, mut registered) = (DataVersion::default(), RegisteredTopics::default());
     walk::<WalkError>(body, |field, value| match field.as_str() {
-        "dataVersion" => {
-            let read = serde_json::from_value(value.value()?);
-            of_table = read.map_err(|error| unreadable("field", "dataVersion", error))?;
+        VERSION => {
+            of_table = version_here(value)?;
             Ok(())
         }
         TOPICS => value.fields(|key, value| {

@@ -21,6 +21,17 @@ fn key(text: &str) -> Subscription {
 }
 
 #[test]
+fn the_version_of_a_table_is_read_alone() {
+    let version = |body: &str| data_version(body.as_bytes());
+    let body =
+        r#"{"dataVersion":{"counter":7,"stateVersion":0,"timestamp":5},"topicConfigTable":{"a":{"perm":6}}}"#;
+    assert_eq!(version(body).unwrap().counter, 7);
+    assert_eq!(version(r#"{"topicConfigTable":{}}"#).unwrap(), DataVersion::default());
+    assert!(matches!(version(r#"{"dataVersion":5}"#), Err(WalkError::Entry { .. })));
+    assert!(matches!(version(r#"{"dataVersion":{"#), Err(WalkError::Json(_))));
+}
+
+#[test]
 fn a_registration_has_the_version_the_topics_as_registered_and_the_mappings() {
     let of = |body: &str| registration(body.as_bytes(), Permission::READ, Version::V5_3_3);
     let (version, topics) = of(r#"{"dataVersion":{"counter":7,"stateVersion":0,"timestamp":5},
