@@ -48,40 +48,36 @@ const UNDONE: &str = "is undone: everything is as it was before";
 
 #[test]
 fn fault_in_the_middle_of_an_import_ends_well_or_is_undone() -> Verdict {
-    exhaustive(
-        "broker-faults",
-        "A broker group joins, and something dies in the middle of its import",
-        Lane::Side,
-        |scene| {
-            let kubectl = &scene.kubectl;
-            let judge = Judge::new()?;
-            CLUSTER.apply(scene)?;
-            judge.make_topics(kubectl)?;
-            bundles_that_mean_no_good_are_refused_and_nothing_is_written(scene, &judge)?;
-            let source = pods::pod(kubectl, &groups::master(0))?;
-            judge.make_many_groups(&source, &mass::groups(SUBSCRIPTION_GROUPS))?;
-            let mut faults = Faults { scene, judge: &judge, line: Line::open(scene)?, size: 1 };
+    let about = "A broker group joins, and something dies in the middle of its import";
+    exhaustive("broker-faults", about, Lane::Side, |scene| {
+        let kubectl = &scene.kubectl;
+        let judge = Judge::new()?;
+        CLUSTER.apply(scene)?;
+        judge.make_topics(kubectl)?;
+        bundles_that_mean_no_good_are_refused_and_nothing_is_written(scene, &judge)?;
+        let source = pods::pod(kubectl, &groups::master(0))?;
+        judge.make_many_groups(&source, &mass::groups(SUBSCRIPTION_GROUPS))?;
+        let mut faults = Faults { scene, judge: &judge, line: Line::open(scene)?, size: 1 };
 
-            faults.meet("deletes the new pod while its gate is closed", |faults| {
-                let new = faults.waits_behind_its_gate()?;
-                kubectl.run(&["delete", "pod", &new.name, "--wait=false", "--grace-period=1"]).map(drop)
-            })?;
-            faults.meet("kills the source's agent", |_| processes::kill_agent(&source))?;
-            faults.meet("kills the new one's agent", |faults| {
-                processes::kill_agent(&faults.waits_behind_its_gate()?)
-            })?;
-            source_that_hangs_is_not_waited_for_without_end(&faults, &source)?;
-            let size = faults.size;
-            faults.meet("cuts the line to the cluster twice", |faults| {
-                faults.line.cut();
-                faults.line.hold_at(BEFORE_ITS_END);
-                faults.line.await_held(UNDER_WAY_WITHIN)?;
-                faults.line.cut();
-                Ok(())
-            })?;
-            ensure(faults.size == size + 1, || "a line that was cut was the end of the operation".to_owned())
-        },
-    )
+        faults.meet("deletes the new pod while its gate is closed", |faults| {
+            let new = faults.waits_behind_its_gate()?;
+            kubectl.run(&["delete", "pod", &new.name, "--wait=false", "--grace-period=1"]).map(drop)
+        })?;
+        faults.meet("kills the source's agent", |_| processes::kill_agent(&source))?;
+        faults.meet("kills the new one's agent", |faults| {
+            processes::kill_agent(&faults.waits_behind_its_gate()?)
+        })?;
+        source_that_hangs_is_not_waited_for_without_end(&faults, &source)?;
+        let size = faults.size;
+        faults.meet("cuts the line to the cluster twice", |faults| {
+            faults.line.cut();
+            faults.line.hold_at(BEFORE_ITS_END);
+            faults.line.await_held(UNDER_WAY_WITHIN)?;
+            faults.line.cut();
+            Ok(())
+        })?;
+        ensure(faults.size == size + 1, || "a line that was cut was the end of the operation".to_owned())
+    })
 }
 
 /// A cluster whose scale-out meets one fault after the other.
@@ -216,35 +212,31 @@ const LEFT_FREE_MIB: u64 = 60;
 
 #[test]
 fn full_volume_is_told_with_numbers_and_undone() -> Verdict {
-    exhaustive(
-        "broker-faults-full-volume",
-        "A broker group joins on a volume that is full",
-        Lane::Side,
-        |scene| {
-            let kubectl = &scene.kubectl;
-            let judge = Judge::new()?;
-            let folders = HostFolders::make(scene)?;
-            let volume = SmallVolume::mount(&folders.broker, VOLUME_MIB)?;
-            clusters::apply(scene, &CLUSTER.yaml_on_host(&folders))?;
-            judge.make_topics(kubectl)?;
-            let untouched = Untouched::now(kubectl, &judge, 1)?;
+    let about = "A broker group joins on a volume that is full";
+    exhaustive("broker-faults-full-volume", about, Lane::Side, |scene| {
+        let kubectl = &scene.kubectl;
+        let judge = Judge::new()?;
+        let folders = HostFolders::make(scene)?;
+        let volume = SmallVolume::mount(&folders.broker, VOLUME_MIB)?;
+        clusters::apply(scene, &CLUSTER.yaml_on_host(&folders))?;
+        judge.make_topics(kubectl)?;
+        let untouched = Untouched::now(kubectl, &judge, 1)?;
 
-            scene.step("fills the volume up, and scales");
-            volume.fill(LEFT_FREE_MIB)?;
-            let ended = kubectl.rocketmq(&groups::scale_arguments("2"))?.expect_code(1)?;
-            let numbers =
-                ["data volume", "MiB free", "a bundle of 1 MiB needs 65 MiB: twice its size, and 64 MiB"];
-            drains::says_lines(kubectl, &ended, &[&numbers, &[UNDONE]])?;
-            untouched.is_still(kubectl, &judge, TOPICS[0])?;
-            let tables = folders.broker.join("store/broker-1-master/config");
-            ensure(!tables.exists(), || format!("{} was written", tables.display()))?;
+        scene.step("fills the volume up, and scales");
+        volume.fill(LEFT_FREE_MIB)?;
+        let ended = kubectl.rocketmq(&groups::scale_arguments("2"))?.expect_code(1)?;
+        let numbers =
+            ["data volume", "MiB free", "a bundle of 1 MiB needs 65 MiB: twice its size, and 64 MiB"];
+        drains::says_lines(kubectl, &ended, &[&numbers, &[UNDONE]])?;
+        untouched.is_still(kubectl, &judge, TOPICS[0])?;
+        let tables = folders.broker.join("store/broker-1-master/config");
+        ensure(!tables.exists(), || format!("{} was written", tables.display()))?;
 
-            scene.step("makes room, and scales");
-            volume.empty()?;
-            kubectl.rocketmq(&groups::scale_arguments("2"))?.expect_code(0)?;
-            groups::are(kubectl, &judge, 2)
-        },
-    )
+        scene.step("makes room, and scales");
+        volume.empty()?;
+        kubectl.rocketmq(&groups::scale_arguments("2"))?.expect_code(0)?;
+        groups::are(kubectl, &judge, 2)
+    })
 }
 
 /// The group whose consumer does not get on.
@@ -258,37 +250,33 @@ const NAMED_WITHIN: Duration = Duration::from_secs(240);
 
 #[test]
 fn slow_consumer_is_waited_for_and_named() -> Verdict {
-    exhaustive(
-        "broker-faults-slow-consumer",
-        "A broker group leaves that a slow consumer reads from",
-        Lane::Side,
-        |scene| {
-            let kubectl = &scene.kubectl;
-            let judge = Judge::new()?;
-            Shape { groups: 2, ..CLUSTER }.apply(scene)?;
-            judge.make_topics(kubectl)?;
-            let slow = Slow::start(scene, CLUSTER.version, TOPICS[0], SLOW)?;
-            let load = Load { topics: vec![TOPICS[0].to_owned()], ..Load::default() };
-            few_messages(scene, CLUSTER.version, "few", &clusters::addresses(kubectl, 1), &load)?;
+    let about = "A broker group leaves that a slow consumer reads from";
+    exhaustive("broker-faults-slow-consumer", about, Lane::Side, |scene| {
+        let kubectl = &scene.kubectl;
+        let judge = Judge::new()?;
+        Shape { groups: 2, ..CLUSTER }.apply(scene)?;
+        judge.make_topics(kubectl)?;
+        let slow = Slow::start(scene, CLUSTER.version, TOPICS[0], SLOW)?;
+        let load = Load { topics: vec![TOPICS[0].to_owned()], ..Load::default() };
+        few_messages(scene, CLUSTER.version, "few", &clusters::addresses(kubectl, 1), &load)?;
 
-            scene.step("scales 2 -> 1");
-            let watching = [groups::scale_arguments("1").as_slice(), &["--watch"]].concat();
-            let mut running = Running::start(kubectl, &watching, "")?;
-            let named = is_named(kubectl, &mut running, &slow).and_then(|()| {
-                scene.step("lets the consumer get on");
-                slow.hurry()
-            });
-            if let Err(error) = named {
-                // It may have ended by itself.
-                let said = running.kill().map(|ended| ended.stderr).unwrap_or_default();
-                return Err(error.with_output(&said));
-            }
-            let counts = slow.finish()?;
-            ensure(counts.taken >= MESSAGES, || format!("{MESSAGES} were sent: {counts:?}"))?;
-            running.wait()?.expect_code(0)?;
-            groups::are(kubectl, &judge, 1)
-        },
-    )
+        scene.step("scales 2 -> 1");
+        let watching = [groups::scale_arguments("1").as_slice(), &["--watch"]].concat();
+        let mut running = Running::start(kubectl, &watching, "")?;
+        let named = is_named(kubectl, &mut running, &slow).and_then(|()| {
+            scene.step("lets the consumer get on");
+            slow.hurry()
+        });
+        if let Err(error) = named {
+            // It may have ended by itself.
+            let said = running.kill().map(|ended| ended.stderr).unwrap_or_default();
+            return Err(error.with_output(&said));
+        }
+        let counts = slow.finish()?;
+        ensure(counts.taken >= MESSAGES, || format!("{MESSAGES} were sent: {counts:?}"))?;
+        running.wait()?.expect_code(0)?;
+        groups::are(kubectl, &judge, 1)
+    })
 }
 
 /// The drain has a row for the group it waits for, with its client's address; the group's broker is still there.

@@ -30,7 +30,8 @@ const QUIET: Duration = Duration::from_secs(60);
 
 #[test]
 fn broker_killed_in_mid_drain_takes_no_writes_and_is_counted_from_the_start() -> Verdict {
-    exhaustive("drain-broker-killed", "A broker dies while it is drained", Lane::Side, |scene| {
+    let about = "A broker dies while it is drained";
+    exhaustive("drain-broker-killed", about, Lane::Side, |scene| {
         let kubectl = &scene.kubectl;
         let judge = Judge::new()?;
         CLUSTER.apply(scene)?;

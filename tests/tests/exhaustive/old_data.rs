@@ -35,55 +35,51 @@ const EARLIER_TOPIC: &str = "earlier";
 
 #[test]
 fn scale_out_touches_an_earlier_brokers_data_only_when_told_to() -> Verdict {
-    exhaustive(
-        "scale-broker-old-data",
-        "A broker group joins where an earlier broker's data lie",
-        Lane::Side,
-        |scene| {
-            let kubectl = &scene.kubectl;
-            let judge = Judge::new()?;
-            let folders = HostFolders::make(scene)?;
-            let store = folders.broker.join("store/broker-1-master");
-            let topics = store.join("config/topics.json");
+    let about = "A broker group joins where an earlier broker's data lie";
+    exhaustive("scale-broker-old-data", about, Lane::Side, |scene| {
+        let kubectl = &scene.kubectl;
+        let judge = Judge::new()?;
+        let folders = HostFolders::make(scene)?;
+        let store = folders.broker.join("store/broker-1-master");
+        let topics = store.join("config/topics.json");
 
-            scene.step("makes the data of an earlier group");
-            clusters::apply(scene, &CLUSTER.yaml_on_host(&folders))?;
-            judge.make_topics(kubectl)?;
-            let earlier = pods::pod(kubectl, &groups::master(1))?;
-            let name = EARLIER_TOPIC.parse().context(|| format!("`{EARLIER_TOPIC}` is no topic name"))?;
-            judge.make(&earlier, &[TopicConfig::new(&name, 4)], &[])?;
-            delete(scene)?;
+        scene.step("makes the data of an earlier group");
+        clusters::apply(scene, &CLUSTER.yaml_on_host(&folders))?;
+        judge.make_topics(kubectl)?;
+        let earlier = pods::pod(kubectl, &groups::master(1))?;
+        let name = EARLIER_TOPIC.parse().context(|| format!("`{EARLIER_TOPIC}` is no topic name"))?;
+        judge.make(&earlier, &[TopicConfig::new(&name, 4)], &[])?;
+        delete(scene)?;
 
-            scene.step("refuses");
-            clusters::apply(scene, &Shape { groups: 1, replicas: 1, ..CLUSTER }.yaml_on_host(&folders))?;
-            let (objects, record) = (groups::objects(kubectl)?, groups::record(kubectl)?);
-            let held = read(&topics)?;
-            let ended = kubectl.rocketmq(&scale(&[]))?.expect_code(3)?;
-            drains::says_lines(kubectl, &ended, &EARLIER_DATA)?;
-            let unchanged = groups::objects(kubectl)? == objects && groups::record(kubectl)? == record;
-            ensure(unchanged, || "refused, and changed all the same".to_owned())?;
-            ensure(read(&topics)? == held, || format!("{} was changed", topics.display()))?;
+        scene.step("refuses");
+        clusters::apply(scene, &Shape { groups: 1, replicas: 1, ..CLUSTER }.yaml_on_host(&folders))?;
+        let (objects, record) = (groups::objects(kubectl)?, groups::record(kubectl)?);
+        let held = read(&topics)?;
+        let ended = kubectl.rocketmq(&scale(&[]))?.expect_code(3)?;
+        drains::says_lines(kubectl, &ended, &EARLIER_DATA)?;
+        let unchanged = groups::objects(kubectl)? == objects && groups::record(kubectl)? == record;
+        ensure(unchanged, || "refused, and changed all the same".to_owned())?;
+        ensure(read(&topics)? == held, || format!("{} was changed", topics.display()))?;
 
-            scene.step("keeps them, and takes the master when a slave is named");
-            let keep = ["--from", "broker-0-replica-1-0", "--old-data=keep"];
-            let ended = kubectl.rocketmq(&scale(&keep))?.expect_code(0)?;
-            drains::says_lines(kubectl, &ended, &[&[SLAVE_IS_NAMED]])?;
-            groups::are(kubectl, &judge, 2)?;
-            has_topics(kubectl, &judge, true)?;
-            delete(scene)?;
+        scene.step("keeps them, and takes the master when a slave is named");
+        let keep = ["--from", "broker-0-replica-1-0", "--old-data=keep"];
+        let ended = kubectl.rocketmq(&scale(&keep))?.expect_code(0)?;
+        drains::says_lines(kubectl, &ended, &[&[SLAVE_IS_NAMED]])?;
+        groups::are(kubectl, &judge, 2)?;
+        has_topics(kubectl, &judge, true)?;
+        delete(scene)?;
 
-            scene.step("puts them aside");
-            clusters::apply(scene, &Shape { groups: 1, ..CLUSTER }.yaml_on_host(&folders))?;
-            let held = read(&topics)?;
-            kubectl.rocketmq(&scale(&["--old-data=aside"]))?.expect_code(0)?;
-            groups::are(kubectl, &judge, 2)?;
-            has_topics(kubectl, &judge, false)?;
-            let aside = aside(&store)?;
-            ensure(read(&aside.join("config/topics.json"))? == held, || {
-                format!("{} does not hold what was there", aside.display())
-            })
-        },
-    )
+        scene.step("puts them aside");
+        clusters::apply(scene, &Shape { groups: 1, ..CLUSTER }.yaml_on_host(&folders))?;
+        let held = read(&topics)?;
+        kubectl.rocketmq(&scale(&["--old-data=aside"]))?.expect_code(0)?;
+        groups::are(kubectl, &judge, 2)?;
+        has_topics(kubectl, &judge, false)?;
+        let aside = aside(&store)?;
+        ensure(read(&aside.join("config/topics.json"))? == held, || {
+            format!("{} does not hold what was there", aside.display())
+        })
+    })
 }
 
 /// The second group has the topics of the first, and the earlier one's if it was started on that one's data.
