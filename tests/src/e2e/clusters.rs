@@ -52,7 +52,7 @@ spec:
   imagePullPolicy: IfNotPresent
   resources:
     requests:
-      cpu: 20m
+      cpu: 50m
   storageMode: EmptyDir
 ",
             self.name_servers, self.version
@@ -92,7 +92,7 @@ spec:
   imagePullPolicy: IfNotPresent
   resources:
     requests:
-      cpu: 40m
+      cpu: 100m
   allowRestart: false
   storageMode: EmptyDir
   scalePodName: {BROKER}-0-master-0

@@ -15,25 +15,32 @@ use crate::error::{Context, LabError, Result};
 use crate::home;
 use crate::progress;
 
-/// What a machine of two cores carries at once: one [`Lane::Main`] beside one [`Lane::Side`], or three of these.
+/// What a machine of two cores carries at once: one [`Lane::Main`] beside one other, or three others.
 const PLACES: usize = 3;
 
-/// And beside them so many of [`Lane::Long`].
-const LONG_PLACES: usize = 1;
-
 static PLACES_LEFT: Mutex<Places> =
-    Mutex::new(Places { free: PLACES, long_free: LONG_PLACES, main_waiting: 0, main_running: 0 });
+    Mutex::new(Places { free: PLACES, main_waiting: 0, main_running: 0, long_waiting: 0 });
 static PLACE_FREED: Condvar = Condvar::new();
 
 /// How much of the machine a test takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// A test that measures traffic for minutes: it begins before those that wait.
+    /// A test that measures traffic for minutes: it runs beside one other at most, and before those that wait.
     Main,
-    /// A test that waits most of its time, for Leases or drains, and takes little of the machine.
+    /// A test that waits for minutes, for Leases or drains: it goes well beside one that measures, and would be the last to
+    /// end if others began before it.
     Long,
     /// Any other.
     Side,
+}
+
+impl Lane {
+    fn places(self) -> usize {
+        match self {
+            Self::Main => 2,
+            Self::Long | Self::Side => 1,
+        }
+    }
 }
 
 /// A test that failed; its `Debug` form, which the test harness prints, is the report.
@@ -182,26 +189,27 @@ fn containers(pod: &Value) -> impl Iterator<Item = &str> {
 
 struct Places {
     free: usize,
-    long_free: usize,
     main_waiting: usize,
     main_running: usize,
+    long_waiting: usize,
 }
 
 impl Places {
-    /// How many places there are for tests of this lane, and how many of them one takes.
-    fn of(&mut self, lane: Lane) -> (&mut usize, usize) {
+    /// How many tests of this lane wait, where that is counted.
+    fn waiting(&mut self, lane: Lane) -> Option<&mut usize> {
         match lane {
-            Lane::Main => (&mut self.free, 2),
-            Lane::Side => (&mut self.free, 1),
-            Lane::Long => (&mut self.long_free, 1),
+            Lane::Main => Some(&mut self.main_waiting),
+            Lane::Long => Some(&mut self.long_waiting),
+            Lane::Side => None,
         }
     }
 
-    fn must_wait(&mut self, lane: Lane) -> bool {
+    fn must_wait(&self, lane: Lane) -> bool {
         // Small tests that follow each other would never leave two places free at once.
         let main_is_next = self.main_waiting > 0 && self.main_running == 0;
-        let (free, taken) = self.of(lane);
-        *free < taken || lane == Lane::Side && main_is_next
+        self.free < lane.places()
+            || lane != Lane::Main && main_is_next
+            || lane == Lane::Side && self.long_waiting > 0
     }
 }
 
@@ -210,16 +218,18 @@ struct Place(Lane);
 
 impl Place {
     fn take(lane: Lane) -> Self {
-        let main = usize::from(lane == Lane::Main);
         let mut places = PLACES_LEFT.lock().unwrap_or_else(PoisonError::into_inner);
-        places.main_waiting += main;
+        if let Some(waiting) = places.waiting(lane) {
+            *waiting += 1;
+        }
         let mut places = PLACE_FREED
             .wait_while(places, |places| places.must_wait(lane))
             .unwrap_or_else(PoisonError::into_inner);
-        places.main_waiting -= main;
-        places.main_running += main;
-        let (free, taken) = places.of(lane);
-        *free -= taken;
+        if let Some(waiting) = places.waiting(lane) {
+            *waiting -= 1;
+        }
+        places.free -= lane.places();
+        places.main_running += usize::from(lane == Lane::Main);
         drop(places);
         PLACE_FREED.notify_all();
         Self(lane)
@@ -229,9 +239,8 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut places = PLACES_LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+        places.free += self.0.places();
         places.main_running -= usize::from(self.0 == Lane::Main);
-        let (free, taken) = places.of(self.0);
-        *free += taken;
         drop(places);
         PLACE_FREED.notify_all();
     }
@@ -245,16 +254,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn those_that_measure_begin_first_and_those_that_wait_are_not_in_their_way() {
-        let begins = |(free, long_free), (main_waiting, main_running)| {
-            let mut places = Places { free, long_free, main_waiting, main_running };
-            [Lane::Main, Lane::Side, Lane::Long].map(|lane| !places.must_wait(lane))
+    fn those_that_measure_begin_first_then_those_that_wait_long() {
+        let places = |free, main_waiting, main_running, long_waiting| Places {
+            free,
+            main_waiting,
+            main_running,
+            long_waiting,
         };
-        assert_eq!(begins((3, 1), (1, 0)), [true, false, true]);
-        assert_eq!(begins((1, 1), (1, 0)), [false, false, true]);
-        assert_eq!(begins((1, 1), (1, 1)), [false, true, true]);
-        assert_eq!(begins((1, 0), (0, 1)), [false, true, false]);
-        assert_eq!(begins((3, 0), (0, 0)), [true, true, false]);
-        assert_eq!(begins((0, 1), (0, 1)), [false, false, true]);
+        let begins =
+            |places: Places| [Lane::Main, Lane::Long, Lane::Side].map(|lane| !places.must_wait(lane));
+        assert_eq!(begins(places(3, 1, 0, 1)), [true, false, false]);
+        assert_eq!(begins(places(1, 1, 0, 0)), [false, false, false]);
+        assert_eq!(begins(places(1, 1, 1, 1)), [false, true, false]);
+        assert_eq!(begins(places(1, 1, 1, 0)), [false, true, true]);
+        assert_eq!(begins(places(2, 0, 0, 0)), [true, true, true]);
+        assert_eq!(begins(places(0, 0, 1, 0)), [false, false, false]);
     }
 }

@@ -17,7 +17,7 @@ const CLUSTER: Shape = Shape { version: "5.3.3", name_servers: 1, groups: 2, rep
 #[test]
 fn scale_of_name_servers_resumes_after_every_event() -> Verdict {
     let about = "`scale nameservice` 1 -> 2 and 2 -> 1, killed after every event, then resumed";
-    exhaustive("resumes-after-every-event", about, Lane::Long, |scene| {
+    exhaustive("resumes-after-every-event", about, Lane::Side, |scene| {
         let judge = Judge::new()?;
         let mut table = Table::default();
         let mut size = 1;
@@ -38,13 +38,13 @@ fn scale_of_name_servers_resumes_after_every_event() -> Verdict {
 #[test]
 fn scale_out_of_name_servers_is_undone_after_every_event() -> Verdict {
     let about = "`scale nameservice` 1 -> 2, killed after every event, then undone";
-    exhaustive("out-undone-after-every-event", about, Lane::Long, |scene| undone(scene, 1, 2))
+    exhaustive("out-undone-after-every-event", about, Lane::Side, |scene| undone(scene, 1, 2))
 }
 
 #[test]
 fn scale_in_of_name_servers_is_undone_after_every_event() -> Verdict {
     let about = "`scale nameservice` 2 -> 1, killed after every event, then undone";
-    exhaustive("in-undone-after-every-event", about, Lane::Long, |scene| undone(scene, 2, 1))
+    exhaustive("in-undone-after-every-event", about, Lane::Side, |scene| undone(scene, 2, 1))
 }
 
 fn undone(scene: &Scene, from: u32, to: u32) -> Result<Table> {
