@@ -6,6 +6,7 @@ use rocketmq::model::topic::TopicConfig;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha512};
 
 use crate::e2e::judge::{Judge, broker_address};
 use crate::e2e::pods::Pod;
@@ -37,7 +38,22 @@ pub fn topic_name(number: usize) -> String {
 /// Subscription groups with RocketMQ's settings whose names have 25 characters: 401 bytes each in the broker's file (seen
 /// on 5.3.3). They cost name servers nothing.
 pub fn groups(count: usize) -> Vec<Map<String, Value>> {
-    let group = |number: usize| json!({"groupName": format!("group-{number:019}")});
+    named_groups(count, |number| format!("group-{number:019}"))
+}
+
+/// Subscription groups whose names have 250 characters that look like chance: however a bundle of them is compressed, each
+/// takes 125 bytes at least.
+pub fn incompressible_groups(count: usize) -> Vec<Map<String, Value>> {
+    named_groups(count, |number| {
+        let digits = |half: &str| format!("{:x}", Sha512::digest(format!("{number} {half}")));
+        let mut name = digits("first") + &digits("second");
+        name.truncate(250);
+        name
+    })
+}
+
+fn named_groups(count: usize, name: impl Fn(usize) -> String) -> Vec<Map<String, Value>> {
+    let group = |number: usize| json!({"groupName": name(number)});
     (0..count).filter_map(|number| group(number).as_object().cloned()).collect()
 }
 
@@ -60,7 +76,17 @@ impl Judge {
 
 #[cfg(test)]
 mod tests {
+    use rocketmq::model::subscription_group::GroupName;
+
     use super::*;
+
+    #[test]
+    fn names_that_look_like_chance_are_valid_and_not_alike() {
+        let groups = incompressible_groups(2);
+        let names = [0, 1].map(|number| groups[number]["groupName"].as_str().unwrap());
+        assert!(names.iter().all(|name| name.len() == 250 && name.parse::<GroupName>().is_ok()));
+        assert_ne!(names[0], names[1]);
+    }
 
     #[test]
     fn names_have_the_length_that_was_measured() {

@@ -31,14 +31,14 @@ use crate::Verdict;
 
 const CLUSTER: Shape = Shape { version: "5.3.3", name_servers: 1, groups: 1, replicas: 0 };
 
-/// Groups of the source, 401 bytes each: they make a bundle of 4.6 MiB, and no routes to compare.
+/// Groups of the source, 125 bytes each on their way at least: 1.4 MiB, and no routes to compare.
 const SUBSCRIPTION_GROUPS: usize = 12_000;
 
 /// In the middle of that bundle, and more than any other connection carries meanwhile.
-const IN_ITS_MIDDLE: u64 = 2 << 20;
+const IN_ITS_MIDDLE: u64 = 3 << 18;
 
 /// Twice before its end.
-const BEFORE_ITS_END: u64 = 3 << 19;
+const BEFORE_ITS_END: u64 = 1 << 18;
 
 /// Until when a bundle is under way: the new pod must have been started.
 const UNDER_WAY_WITHIN: Duration = Duration::from_secs(240);
@@ -56,7 +56,7 @@ fn fault_in_the_middle_of_an_import_ends_well_or_is_undone() -> Verdict {
         judge.make_topics(kubectl)?;
         bundles_that_mean_no_good_are_refused_and_nothing_is_written(scene, &judge)?;
         let source = pods::pod(kubectl, &groups::master(0))?;
-        judge.make_many_groups(&source, &mass::groups(SUBSCRIPTION_GROUPS))?;
+        judge.make_many_groups(&source, &mass::incompressible_groups(SUBSCRIPTION_GROUPS))?;
         let mut faults = Faults { scene, judge: &judge, line: Line::open(scene)?, size: 1 };
 
         faults.meet("deletes the new pod while its gate is closed", |faults| {
