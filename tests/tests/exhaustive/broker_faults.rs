@@ -34,7 +34,7 @@ const CLUSTER: Shape = Shape { version: "5.3.3", name_servers: 1, groups: 1, rep
 /// Groups of the source, 125 bytes each on their way at least: 1.4 MiB, and no routes to compare.
 const SUBSCRIPTION_GROUPS: usize = 12_000;
 
-/// In the middle of that bundle, and more than any other connection carries meanwhile.
+/// In the middle of that bundle, and more than any other connection carries meanwhile: 415 KiB in 240 s were seen.
 const IN_ITS_MIDDLE: u64 = 3 << 18;
 
 /// Twice before its end.
