@@ -67,7 +67,7 @@ pub fn ensure(home: &Home) -> Result<()> {
     apt(&arguments).logged(&home.log("apt-install"))
 }
 
-/// Says so when Go is missing, with which Kubernetes, CoreDNS and the registry are built.
+/// Says so when Go is missing, with which Kubernetes and the registry are built.
 ///
 /// # Errors
 /// When Go is not on PATH.
@@ -75,7 +75,7 @@ pub fn require_go() -> Result<()> {
     match find_on_path("go") {
         Some(_) => Ok(()),
         None => {
-            Err(LabError::new("`go` is not on PATH; Kubernetes, CoreDNS and the registry are built with it")
+            Err(LabError::new("`go` is not on PATH; Kubernetes and the registry are built with it")
                 .hint("install Go 1.26 or newer from https://go.dev/dl"))
         }
     }

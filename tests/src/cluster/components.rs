@@ -141,14 +141,18 @@ pub(super) fn kubelet(home: &Home) -> Component {
 }
 
 pub(super) fn dns(home: &Home) -> Component {
-    Component {
-        name: "dns",
-        program: home.bin().join("labdns"),
-        arguments: vec!["-conf".to_owned(), files::corefile_path(home).display().to_string()],
-    }
+    kubernetes(
+        home,
+        "dns",
+        "dns",
+        vec![
+            format!("--kubeconfig={}", home.kubeconfig().display()),
+            format!("--listen={NODE_ADDRESS}:53"),
+        ],
+    )
 }
 
-/// All of Kubernetes is one program that takes the component as its first argument.
+/// Kubernetes and its DNS are one program that takes the component as its first argument.
 fn kubernetes(home: &Home, name: &'static str, component: &str, arguments: Vec<String>) -> Component {
     let arguments = std::iter::once(component.to_owned()).chain(arguments).collect();
     Component { name, program: home.bin().join("kubelab"), arguments }

@@ -21,10 +21,6 @@ pub(super) fn kubelet_path(home: &Home) -> PathBuf {
     home.config().join("kubelet.yaml")
 }
 
-pub(super) fn corefile_path(home: &Home) -> PathBuf {
-    home.config().join("Corefile")
-}
-
 /// containerd's state and socket; the path of a socket may not be long.
 pub(super) fn containerd_state() -> PathBuf {
     Path::new(MACHINE).join("containerd")
@@ -57,7 +53,6 @@ pub(super) fn files(home: &Home) -> Vec<(PathBuf, String)> {
         (home.config().join("cni/10-lab.conflist"), pod_network(home)),
         (home.config().join("certs.d/docker.io/hosts.toml"), registry_host()),
         (kubelet_path(home), kubelet(home)),
-        (corefile_path(home), corefile(home)),
     ]
 }
 
@@ -178,28 +173,6 @@ maxPods: 250
     )
 }
 
-/// Common clusters cache names for 30 s, negative answers included; the lab answers anew each second.
-/// Names outside of the cluster do not exist: without an answer, resolvers would take them for a fault that passes.
-fn corefile(home: &Home) -> String {
-    let kubeconfig = home.kubeconfig();
-    format!(
-        ".:53 {{
-  bind {NODE_ADDRESS}
-  errors
-  kubernetes cluster.local {{
-    kubeconfig {kubeconfig}
-    ttl 1
-  }}
-  template ANY ANY {{
-    rcode NXDOMAIN
-  }}
-  cache 1
-}}
-",
-        kubeconfig = kubeconfig.display(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,7 +211,6 @@ mod tests {
     #[test]
     fn files_lie_where_components_look_for_them() {
         let paths: Vec<PathBuf> = files(&home()).into_iter().map(|(path, _)| path).collect();
-        assert!(paths.contains(&"/cache/config/Corefile".into()));
         assert!(paths.contains(&"/cache/config/certs.d/docker.io/hosts.toml".into()));
         assert!(paths.contains(&"/cache/kubeconfig".into()));
     }

@@ -14,6 +14,8 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(60 * 60);
 /// Named, so that only the agent is linked statically, not what the compiler loads while building it (proc macros).
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 const PROGRAM: &str = "rocketmq-agent";
+/// Cargo's profile, and the folder that it builds into.
+const PROFILE: &str = "lab";
 
 /// The image's name: its tag is the version of this workspace, as the CLI expects.
 pub fn name() -> String {
@@ -38,10 +40,10 @@ pub fn build(home: &Home, _lock: &LabLock) -> Result<()> {
 fn compile() -> Result<PathBuf> {
     progress::note("building the agent (static, release)");
     Run::new(crate::check::cargo())
-        .args(["build", "--quiet", "--release", "--package", "agent", "--bin", PROGRAM, "--target", TARGET])
+        .args(["build", "--quiet", "--profile", PROFILE, "--bin", PROGRAM, "--target", TARGET])
         .in_folder(home::repository())
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .deadline(BUILD_DEADLINE)
         .shown()?;
-    Ok(crate::check::target_folder()?.join(TARGET).join("release").join(PROGRAM))
+    Ok(crate::check::target_folder()?.join(TARGET).join(PROFILE).join(PROGRAM))
 }
