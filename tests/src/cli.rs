@@ -9,7 +9,8 @@ use crate::cluster::Kubectl;
 use crate::error::{LabError, Result};
 use crate::home::Home;
 use crate::lock::{self, LabLock};
-use crate::{bench, binaries, check, cluster, demo, images, packages, progress, suite};
+use crate::together::together;
+use crate::{bench, binaries, check, cluster, demo, images, packages, progress, suite, timings};
 
 /// A real Kubernetes and real RocketMQ on one machine.
 #[derive(Debug, Parser)]
@@ -39,12 +40,16 @@ enum Verb {
     Kubeconfig,
     /// Create a RocketMQ cluster, look at it, scale its name servers; leaves it up and shows how to repeat it by hand.
     Demo,
-    /// Formatting, lints, documentation, unit tests.
+    /// Formatting, unit tests, lints, documentation.
     Check,
     /// The checks, then the end-to-end tests on real Kubernetes and real RocketMQ.
     Test {
         /// Only the end-to-end tests whose name holds this.
         filter: Option<String>,
+        /// Those needed only now and then as well: variations of what every run shows, and on programs as users have
+        /// them.
+        #[arg(long, conflicts_with = "exhaustive")]
+        full: bool,
         /// In place of the end-to-end tests, what takes hours: the plugin killed at every step of an operation, faults
         /// of everything else, and more versions of RocketMQ. Each writes its section of docs/exhaustive.md.
         #[arg(long)]
@@ -80,9 +85,9 @@ fn dispatch(arguments: Arguments) -> Result<()> {
     match (arguments.verb, arguments.kubeconfig) {
         (Verb::Check, _) => {
             check::formatting()?;
-            check::code()
+            check::code(check::Priority::Alone)
         }
-        (Verb::Up, None) => up(&home).map(drop),
+        (Verb::Up, None) => up(&home, &[]).map(drop),
         (Verb::Down, None) => {
             packages::require_root()?;
             let _lock = lock::acquire()?;
@@ -93,23 +98,23 @@ fn dispatch(arguments: Arguments) -> Result<()> {
         (Verb::Status, None) => cluster::status(&home),
         (Verb::Images { versions }, None) => {
             versions.iter().try_for_each(|version| images::require_version(version))?;
-            let lock = if versions.is_empty() {
-                suite::cluster_with_images(&home, &suite::VERSIONS)?
-            } else {
-                up(&home)?
-            };
-            for version in &versions {
-                images::rocketmq(&home, version, &lock)?;
-            }
-            images::agent(&home, &lock)
+            let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
+            let versions = if versions.is_empty() { &suite::VERSIONS } else { versions.as_slice() };
+            let prepare = || suite::cluster_with_images(&home, versions);
+            let (lock, agent) = together(prepare, || images::compile_agent(images::Profile::Lab))?;
+            images::publish_agent(&home, &agent, &lock)
         }
         (Verb::Kubeconfig, kubeconfig) => {
             progress::answer(kubeconfig.unwrap_or_else(|| home.kubeconfig()).display().to_string());
             Ok(())
         }
         (Verb::Demo, kubeconfig) => demo::demo(&home, kubeconfig.as_deref()),
-        (Verb::Test { filter, exhaustive }, kubeconfig) => {
-            let tests = if exhaustive { suite::Tests::Exhaustive } else { suite::Tests::Promises };
+        (Verb::Test { filter, full, exhaustive }, kubeconfig) => {
+            let tests = match (full, exhaustive) {
+                (_, true) => suite::Tests::Exhaustive,
+                (true, false) => suite::Tests::Full,
+                (false, false) => suite::Tests::Promises,
+            };
             suite::test(&home, kubeconfig.as_deref(), tests, filter.as_deref())
         }
         (Verb::Bench { measurement: Measurement::Metadata(size) }, None) => bench::metadata(&home, &size),
@@ -128,17 +133,19 @@ fn dispatch(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Brings the lab up, from whatever this machine has.
+/// Brings the lab up, from whatever this machine has, and prepares images of these versions of RocketMQ.
 ///
 /// # Errors
 /// When the user is not root, or something cannot be installed, built or started.
-pub(crate) fn up(home: &Home) -> Result<LabLock> {
+pub(crate) fn up(home: &Home, versions: &[&str]) -> Result<LabLock> {
     packages::require_root()?;
     let lock = lock::acquire()?;
     crate::home::make_folder(&home.logs())?;
-    packages::ensure(home)?;
-    binaries::ensure(home)?;
-    cluster::up(home, &lock)?;
+    timings::step("Debian packages", || packages::ensure(home))?;
+    let prepare =
+        || versions.iter().try_for_each(|version| images::prepare_rocketmq(home, version).map(drop));
+    together(prepare, || binaries::ensure(home))?;
+    timings::step("cluster", || cluster::up(home, &lock))?;
     Ok(lock)
 }
 

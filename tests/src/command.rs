@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::{Context, LabError, Result};
-use crate::{progress, wait};
+use crate::process::table;
+use crate::{progress, timings, wait};
 
 const POLL: Duration = Duration::from_millis(20);
 
@@ -174,6 +175,9 @@ impl Run {
     fn wait_for(&self, mut child: Child) -> Result<()> {
         let start = Instant::now();
         loop {
+            if let Some(cpu) = table::cpu_of_ended(child.id()) {
+                timings::used(cpu);
+            }
             if let Some(status) = child.try_wait().context(|| format!("cannot wait for `{}`", self.name))? {
                 if status.success() {
                     return Ok(());

@@ -1,16 +1,18 @@
 //! `cargo lab demo`: the main job by the real `kubectl rocketmq`, and how to repeat it by hand.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
 
 use crate::cluster::Kubectl;
 use crate::command::Run;
 use crate::error::{LabError, Result};
 use crate::home::Home;
 use crate::together::together;
-use crate::{binaries, check, cli, home, images, progress};
+use crate::{binaries, check, cli, home, images, progress, suite, third_party, timings};
 
-const NAMESPACE: &str = "rocketmq-demo";
+pub(crate) const NAMESPACE: &str = "rocketmq-demo";
 /// The version of RocketMQ in the example.
 const VERSION: &str = "5.3.3";
 /// A scale-in alone may take minutes: it waits until clients have read the shorter list.
@@ -42,17 +44,23 @@ pub fn demo(home: &Home, kubeconfig: Option<&Path>) -> Result<()> {
             refuse_a_used_namespace(&kubectl).map(|()| (kubectl, None))
         }
         None => {
-            let lock = cli::up(home)?;
-            images::rocketmq(home, VERSION, &lock)?;
+            let lock = suite::quiet_cluster_with_images(home, &[VERSION])?;
             Ok((Kubectl::of_lab(home), Some(lock)))
         }
     };
-    let ((kubectl, lock), plugin) = together(prepare, check::build_cli)?;
-    if let Some(lock) = &lock {
-        images::agent(home, lock)?;
-        delete_a_former_demo(&kubectl)?;
+    let (begin, is_first) = (Timestamp::now(), !home.bin().exists());
+    let start = Instant::now();
+    third_party::restore(home)?;
+    let compile = || match kubeconfig {
+        Some(_) => Ok(None),
+        None => images::compile_agent(images::Profile::Lab).map(Some),
+    };
+    let ((kubectl, lock), (agent, plugin)) = together(prepare, || together(compile, check::build_cli))?;
+    if let (Some(lock), Some(agent)) = (&lock, &agent) {
+        images::publish_agent(home, agent, lock)?;
     }
-    let transcript = play(home, kubectl.kubeconfig(), &plugin)?;
+    let transcript = timings::step("demo", || play(home, kubectl.kubeconfig(), &plugin))?;
+    suite::told("cargo lab demo", is_first, begin, start, Path::new(""))?;
     progress::note("that was the demo; its RocketMQ stays up. What was done, to be repeated by hand:");
     progress::answer(format!("\n$ export KUBECONFIG={}", kubectl.kubeconfig().display()));
     progress::answer(format!("$ export PATH={}:$PATH:{}", plugin.display(), home.bin().display()));
@@ -85,19 +93,6 @@ fn play(home: &Home, kubeconfig: &Path, plugin: &Path) -> Result<Vec<(&'static s
         transcript.push((command, printed));
     }
     Ok(transcript)
-}
-
-/// In the lab's own cluster the namespace can only be a former demo's. Its brokers cost half a core of two, so tests need
-/// it gone as much as the next demo does (`TimerMessageStore` of 5.x writes its whole wheel each second).
-///
-/// # Errors
-/// When it cannot be deleted.
-pub(crate) fn delete_a_former_demo(kubectl: &Kubectl) -> Result<()> {
-    if kubectl.has_namespace(NAMESPACE)? {
-        progress::note(format!("deleting the namespace {NAMESPACE} of a former demo"));
-        kubectl.delete_namespace(NAMESPACE)?;
-    }
-    Ok(())
 }
 
 fn refuse_a_used_namespace(kubectl: &Kubectl) -> Result<()> {

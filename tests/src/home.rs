@@ -67,6 +67,11 @@ impl Home {
         self.cache.join("registry")
     }
 
+    /// Third-party crates as cargo built them.
+    pub fn crates(&self) -> PathBuf {
+        self.cache.join("crates")
+    }
+
     /// What images are built from.
     pub fn images(&self) -> PathBuf {
         self.cache.join("images")

@@ -74,10 +74,8 @@ pub fn ensure(home: &Home) -> Result<()> {
 pub fn require_go() -> Result<()> {
     match find_on_path("go") {
         Some(_) => Ok(()),
-        None => {
-            Err(LabError::new("`go` is not on PATH; Kubernetes and the registry are built with it")
-                .hint("install Go 1.26 or newer from https://go.dev/dl"))
-        }
+        None => Err(LabError::new("`go` is not on PATH; Kubernetes and the registry are built with it")
+            .hint("install Go 1.26 or newer from https://go.dev/dl")),
     }
 }
 

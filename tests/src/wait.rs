@@ -1,6 +1,7 @@
 //! Waiting for a named condition, never without a deadline and never in silence.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::error::{LabError, Result};
@@ -20,6 +21,37 @@ pub fn give_up() {
 /// Whether this run is ending because something of it has failed.
 pub fn has_given_up() -> bool {
     GIVEN_UP.load(Ordering::SeqCst)
+}
+
+/// Runs `act`, and ends it when it has not ended by itself after `deadline`; then `under_way` says what it was at.
+///
+/// # Errors
+/// What `act` says, or that it took too long.
+pub fn within<T>(
+    deadline: Duration,
+    under_way: impl FnOnce() -> String + Send,
+    act: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    let (over, is_over) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let late = scope.spawn(move || {
+            let waited = is_over.recv_timeout(deadline);
+            matches!(waited, Err(RecvTimeoutError::Timeout)).then(|| {
+                let under_way = under_way();
+                give_up();
+                under_way
+            })
+        });
+        let result = act();
+        drop(over);
+        match (result, late.join()) {
+            (Err(error), Ok(Some(under_way))) if error.was_given_up() => Err(LabError::new(format!(
+                "the run did not end within {} minutes; {under_way}",
+                deadline.as_secs() / 60
+            ))),
+            (result, _) => result,
+        }
+    })
 }
 
 /// What one look at a condition found.
@@ -79,6 +111,15 @@ mod tests {
             if looks == 3 { Look::Ready(looks) } else { Look::NotYet("too early".to_owned()) }
         });
         assert_eq!(found.unwrap(), 3);
+    }
+
+    // A run that is late ends every program of this process's other tests, so only one that is in time is looked at.
+    #[test]
+    fn what_ends_in_time_is_left_alone() {
+        let late = || "nothing".to_owned();
+        assert_eq!(within(Duration::from_secs(60), late, || Ok(3)).unwrap(), 3);
+        let error = within(Duration::from_secs(60), late, || Err::<(), _>(LabError::new("red"))).unwrap_err();
+        assert_eq!(error.to_string(), "red");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::e2e::scene;
 use crate::error::{Context, Result};
 use crate::home::{self, Home};
 use crate::together::together;
-use crate::{check, cli, images, progress};
+use crate::{check, images, progress, suite};
 
 /// The version of RocketMQ that is measured.
 const VERSION: &str = "5.3.3";
@@ -38,14 +38,11 @@ impl Size {
 /// # Errors
 /// When the lab does not come up, the scale-out fails, or something cannot be measured.
 pub fn metadata(home: &Home, size: &Size) -> Result<()> {
-    let prepare = || {
-        let lock = cli::up(home)?;
-        images::rocketmq(home, VERSION, &lock)?;
-        Ok(lock)
-    };
+    let prepare = || suite::quiet_cluster_with_images(home, &[VERSION]);
+    let compile = || Ok((check::build_release_cli()?, images::compile_agent(images::Profile::Release)?));
     // The lock is kept to the end: nobody shall take the cluster from under the measurement.
-    let (lock, plugin) = together(prepare, check::build_release_cli)?;
-    images::agent(home, &lock)?;
+    let (lock, (plugin, agent)) = together(prepare, compile)?;
+    images::publish_agent(home, &agent, &lock)?;
     let namespace = scene::namespace("bench", "metadata");
     let kubectl = Kubectl::with_plugin(home, home.kubeconfig(), plugin, &namespace)?;
     let measured = scene::on_stage("bench-metadata", kubectl, |scene| measure::measure(scene, size))?;

@@ -145,10 +145,7 @@ pub(super) fn dns(home: &Home) -> Component {
         home,
         "dns",
         "dns",
-        vec![
-            format!("--kubeconfig={}", home.kubeconfig().display()),
-            format!("--listen={NODE_ADDRESS}:53"),
-        ],
+        vec![format!("--kubeconfig={}", home.kubeconfig().display()), format!("--listen={NODE_ADDRESS}:53")],
     )
 }
 

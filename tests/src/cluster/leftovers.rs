@@ -127,8 +127,9 @@ mod tests {
     #[test]
     fn a_component_is_known_by_all_of_its_arguments() {
         let component = components::dns(&Home::at("/cache".into()));
-        let arguments = ["/cache/bin/kubelab", "dns", "--kubeconfig=/cache/kubeconfig", "--listen=10.254.0.1:53"]
-            .map(str::to_owned);
+        let arguments =
+            ["/cache/bin/kubelab", "dns", "--kubeconfig=/cache/kubeconfig", "--listen=10.254.0.1:53"]
+                .map(str::to_owned);
         assert!(is_component(&arguments, &component));
         assert!(!is_component(&arguments[..3], &component));
         assert!(!is_component(&[], &component));

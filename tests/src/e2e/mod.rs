@@ -22,6 +22,7 @@ pub mod mqadmin;
 pub mod objects;
 pub mod out_and_in;
 pub mod plugin;
+mod pod_cpu;
 pub mod pods;
 pub mod processes;
 pub mod results;

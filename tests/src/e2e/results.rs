@@ -1,15 +1,13 @@
 //! `docs/exhaustive.md`: when each of the tests that take hours passed last, and what it saw. They are too many for one
 //! sitting, so each writes its own section, with the commit that it ran on.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::command::Run;
 use crate::e2e::scene::{Failed, Lane, Scene, scene};
-use crate::error::{Context, Result};
-use crate::home;
+use crate::error::Result;
+use crate::sections;
 
 const PAGE: &str = "docs/exhaustive.md";
 
@@ -25,12 +23,6 @@ event of every operation is tested, in every run.
 
 /// The columns: which scale, how far its journal was, how it was ended, what was found then.
 const HEAD: &str = "| scale | the journal's last event | ended by | found |\n|---|---|---|---|\n";
-
-/// Where a section begins.
-const SECTION: &str = "\n## ";
-
-/// Tests end side by side, and each changes the page.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// What a test saw: nothing but that it passed, or a row for each kill.
 #[derive(Debug, Default)]
@@ -62,46 +54,16 @@ pub fn exhaustive<T: Into<Table>>(
     act: impl FnOnce(&Scene) -> Result<T>,
 ) -> std::result::Result<(), Failed> {
     scene(row, lane, |scene| {
-        let (commit, start) = (commit()?, Instant::now());
+        let (commit, start) = (sections::commit(PAGE)?, Instant::now());
         let table = act(scene)?.into();
-        write(row, &section(about, &commit, Timestamp::now(), start.elapsed(), &table))
+        let passed = sections::passed(&commit, Timestamp::now(), start.elapsed());
+        sections::write(PAGE, ABOUT, row, &section(about, &passed, &table))
     })
 }
 
-/// The commit that is run, and whether anything but the page was changed since.
-fn commit() -> Result<String> {
-    let git = |arguments: &[&str]| Run::new("git").args(arguments).in_folder(home::repository()).output();
-    let page = format!(":(exclude){PAGE}");
-    let commit = git(&["rev-parse", "--short=10", "HEAD"])?;
-    let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", &page])?;
-    let more = if changed.trim().is_empty() { "" } else { " with changes" };
-    Ok(format!("{}{more}", commit.trim()))
-}
-
-fn section(about: &str, commit: &str, at: Timestamp, took: Duration, table: &Table) -> String {
-    let day = at.strftime("%Y-%m-%d");
-    let passed = format!("{about}. Passed on {day} at commit {commit}, in {} s.\n", took.as_secs());
+fn section(about: &str, passed: &str, table: &Table) -> String {
+    let passed = format!("{about}. {passed}");
     if table.rows.is_empty() { passed } else { format!("{passed}\n{HEAD}{}", table.rows) }
-}
-
-fn write(row: &str, section: &str) -> Result<()> {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let path = home::repository().join(PAGE);
-    let page = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
-    home::write_file(&path, with_section(&page, row, section))
-}
-
-/// The page with this section in the place of its former one, or in its place by name.
-fn with_section(page: &str, row: &str, section: &str) -> String {
-    let title = |section: &str| section.lines().next().unwrap_or_default().to_owned();
-    let new = format!("{row}\n\n{section}");
-    let mut sections: Vec<&str> =
-        page.split(SECTION).skip(1).filter(|section| title(section) != row).collect();
-    sections.push(&new);
-    sections.sort_by_key(|section| title(section));
-    let sections: Vec<String> =
-        sections.iter().map(|section| format!("{SECTION}{}\n", section.trim_end())).collect();
-    format!("{ABOUT}{}", sections.concat())
 }
 
 #[cfg(test)]
@@ -116,8 +78,7 @@ mod tests {
 
     #[test]
     fn a_section_tells_when_and_of_which_commit_and_has_its_table() {
-        let at = "2026-11-29T04:00:00Z".parse().unwrap();
-        let told = |table: &Table| section("Out", "5cb842a", at, Duration::from_millis(2700), table);
+        let told = |table: &Table| section("Out", "Passed on 2026-11-29 at commit 5cb842a, in 2 s.\n", table);
         assert_eq!(told(&Table::default()), "Out. Passed on 2026-11-29 at commit 5cb842a, in 2 s.\n");
         assert_eq!(
             told(&table()),
@@ -125,14 +86,5 @@ mod tests {
              | scale | the journal's last event | ended by | found |\n|---|---|---|---|\n\
              | 1 -> 2 | 3: step 2 started | resume | 2 |\n"
         );
-    }
-
-    #[test]
-    fn a_section_takes_the_place_of_its_former_one_and_leaves_the_others() {
-        let first = with_section("", "in", "Before.\n\n| a |\n");
-        let second = with_section(&first, "drain", "Drained.\n");
-        assert_eq!(second, format!("{ABOUT}\n## drain\n\nDrained.\n\n## in\n\nBefore.\n\n| a |\n"));
-        let third = with_section(&second, "in", "After.\n");
-        assert_eq!(third, format!("{ABOUT}\n## drain\n\nDrained.\n\n## in\n\nAfter.\n"));
     }
 }

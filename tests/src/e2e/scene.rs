@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::e2e::kubectl::Kubectl;
+use crate::e2e::pod_cpu;
 use crate::error::{Context, LabError, Result};
-use crate::home;
-use crate::progress;
+use crate::timings::{self, Part};
+use crate::{home, progress};
 
 /// What a machine of two cores carries at once: one [`Lane::Main`] beside one other, or three others.
 const PLACES: usize = 3;
@@ -98,22 +100,30 @@ pub fn scene(
         progress::note(format!("{row} needs the lab: it runs in `cargo lab test`"));
         return Ok(());
     }
+    pod_cpu::begin();
+    let asked = Instant::now();
     let _place = Place::take(lane);
-    let start = Instant::now();
-    let result = in_namespace(row, act);
-    let seconds = start.elapsed().as_secs();
+    let (start, began, cpu) = (Instant::now(), Timestamp::now(), timings::used_so_far());
+    let namespace = namespace("e2e", row);
+    let result = timings::row_begins(row)
+        .and_then(|()| Kubectl::of_the_lab(&namespace))
+        .and_then(|kubectl| on_stage(row, kubectl, act));
+    let took = start.elapsed();
+    let commands = timings::used_so_far().saturating_sub(cpu);
+    let result = result.and(timings::row_ended(Part {
+        name: row.to_owned(),
+        began,
+        waited: start.duration_since(asked),
+        took,
+        cpu: pod_cpu::of_namespaces(&namespace).map(|pods| pods + commands),
+    }));
     match result {
         Ok(()) => {
-            progress::note(format!("{row} passed in {seconds} s"));
+            progress::note(format!("{row} passed in {} s", took.as_secs()));
             Ok(())
         }
-        Err(error) => Err(Failed(format!("{row} failed after {seconds} s\n{}", error.report()))),
+        Err(error) => Err(Failed(format!("{row} failed after {} s\n{}", took.as_secs(), error.report()))),
     }
-}
-
-fn in_namespace(row: &str, act: impl FnOnce(&Scene) -> Result<()>) -> Result<()> {
-    let kubectl = Kubectl::of_the_lab(&namespace("e2e", row))?;
-    on_stage(row, kubectl, act)
 }
 
 /// A namespace of this process's own.

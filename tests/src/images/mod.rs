@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-pub use agent::{build as agent, name as agent_name};
-pub use rocketmq::{build as rocketmq, require_version};
+pub use agent::{Profile, compile as compile_agent, name as agent_name, publish as publish_agent};
+pub use rocketmq::{build as rocketmq, prepare as prepare_rocketmq, require_version};
 
 use crate::error::{Context, Result};
 use crate::home::{self, Home};

@@ -9,7 +9,7 @@ use crate::error::{Context, LabError, Result};
 use crate::home::{self, Home};
 use crate::images::{Recipe, buildah, copy, fresh_folder, java, publish, template};
 use crate::lock::LabLock;
-use crate::progress;
+use crate::{progress, timings};
 
 const MAVEN_DEADLINE: Duration = Duration::from_secs(15 * 60);
 const ARTIFACTS: [&str; 3] = ["rocketmq-namesrv", "rocketmq-broker", "rocketmq-tools"];
@@ -27,8 +27,7 @@ pub fn build(home: &Home, version: &str, _lock: &LabLock) -> Result<()> {
             LabError::new(format!("`{version}` is no version of RocketMQ")).hint("cargo lab images 5.3.3")
         );
     }
-    let jars = jars(home, version)?;
-    let base = java::ensure(home)?;
+    let (jars, base) = prepare(home, version)?;
     let mut recipe = Recipe::new().text(&base).file(&template("rocketmq.Dockerfile"))?;
     for folder in FOLDERS {
         for file in files(&template("rocketmq").join(folder))? {
@@ -43,6 +42,15 @@ pub fn build(home: &Home, version: &str, _lock: &LabLock) -> Result<()> {
         buildah::build(home, &image, &template("rocketmq.Dockerfile"), &context, &arguments)?;
         std::fs::remove_dir_all(&context).context(|| format!("cannot remove {}", context.display()))
     })
+}
+
+/// Everything of the image that needs no registry: the folder of its jars, and the name of the image below it.
+///
+/// # Errors
+/// When the version's jars are not published, or the image below cannot be built.
+pub fn prepare(home: &Home, version: &str) -> Result<(PathBuf, String)> {
+    let jars = timings::step(&format!("jars of RocketMQ {version}"), || jars(home, version))?;
+    Ok((jars, timings::step("Java base", || java::ensure(home))?))
 }
 
 /// Says so when `text` cannot be a version of RocketMQ.

@@ -1,5 +1,7 @@
 //! The machine's processes as `/proc` shows them.
 
+use std::time::Duration;
+
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
@@ -12,11 +14,21 @@ pub struct Stat {
     pub start_ticks: u64,
     /// Whether it has ended and only its parent has not yet noticed.
     pub is_zombie: bool,
+    /// CPU time of its own and of those of its children that it waited for.
+    pub cpu: Duration,
 }
+
+/// How long a clock tick of `/proc` is (`USER_HZ`, the same on every machine).
+const TICK: Duration = Duration::from_millis(10);
 
 /// The present state of process `pid`, if there is one.
 pub fn stat(pid: u32) -> Option<Stat> {
     parse_stat(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// The CPU time of a child that has ended and was not waited for yet.
+pub(crate) fn cpu_of_ended(pid: u32) -> Option<Duration> {
+    stat(pid).filter(|stat| stat.is_zombie).map(|stat| stat.cpu)
 }
 
 /// The ids of all processes.
@@ -62,10 +74,12 @@ fn parse_arguments(bytes: &[u8]) -> Vec<String> {
 /// The name stands in parentheses and may itself hold spaces and parentheses, so fields are counted after the last one.
 fn parse_stat(text: &str) -> Option<Stat> {
     let fields: Vec<&str> = text.get(text.rfind(')')? + 1..)?.split_whitespace().collect();
+    let ticks: u32 = fields.get(11..15)?.iter().map(|field| field.parse().unwrap_or(0)).sum();
     Some(Stat {
         parent: fields.get(1)?.parse().ok()?,
         start_ticks: fields.get(19)?.parse().ok()?,
         is_zombie: matches!(*fields.first()?, "Z" | "X"),
+        cpu: TICK * ticks,
     })
 }
 
@@ -78,7 +92,8 @@ mod tests {
     #[test]
     fn a_name_may_hold_parentheses_and_spaces() {
         let stat = parse_stat(&format!("42 (a) b (c) S {REST}")).unwrap();
-        assert_eq!(stat, Stat { parent: 1, start_ticks: 987_654, is_zombie: false });
+        let cpu = Duration::from_millis(260);
+        assert_eq!(stat, Stat { parent: 1, start_ticks: 987_654, is_zombie: false, cpu });
         assert!(parse_stat(&format!("42 (etcd) Z {REST}")).unwrap().is_zombie);
     }
 
