@@ -47,6 +47,11 @@ impl Home {
         self.cache.join("run")
     }
 
+    /// What the API server logs of each write.
+    pub fn audit(&self) -> PathBuf {
+        self.run().join("audit")
+    }
+
     /// Log files of components and builds.
     pub fn logs(&self) -> PathBuf {
         self.cache.join("log")

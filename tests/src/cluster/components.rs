@@ -93,6 +93,11 @@ pub(super) fn api_server(home: &Home) -> Component {
             "--authorization-mode=Node,RBAC".to_owned(),
             "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
             "--allow-privileged=true".to_owned(),
+            format!("--audit-policy-file={}", files::audit_policy_path(home).display()),
+            format!("--audit-log-path={}", home.audit().join("audit.log").display()),
+            // In MiB: a run of every test writes about as much as one of these files.
+            "--audit-log-maxsize=32".to_owned(),
+            "--audit-log-maxbackup=4".to_owned(),
         ],
     )
 }

@@ -21,6 +21,10 @@ pub(super) fn kubelet_path(home: &Home) -> PathBuf {
     home.config().join("kubelet.yaml")
 }
 
+pub(super) fn audit_policy_path(home: &Home) -> PathBuf {
+    home.config().join("audit-policy.yaml")
+}
+
 /// containerd's state and socket; the path of a socket may not be long.
 pub(super) fn containerd_state() -> PathBuf {
     Path::new(MACHINE).join("containerd")
@@ -53,8 +57,28 @@ pub(super) fn files(home: &Home) -> Vec<(PathBuf, String)> {
         (home.config().join("cni/10-lab.conflist"), pod_network(home)),
         (home.config().join("certs.d/docker.io/hosts.toml"), registry_host()),
         (kubelet_path(home), kubelet(home)),
+        (audit_policy_path(home), AUDIT_POLICY.to_owned()),
     ]
 }
+
+/// Who wrote what, without contents; reads, and what every cluster writes by itself all the time, are left out.
+const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  resources:
+  - group: \"\"
+    resources: [events, pods/exec, pods/attach, pods/portforward]
+  - group: events.k8s.io
+  - group: authentication.k8s.io
+  - group: authorization.k8s.io
+- level: None
+  namespaces: [kube-node-lease, kube-system]
+- level: Metadata
+  verbs: [create, update, patch, delete, deletecollection]
+- level: None
+";
 
 fn kubeconfig(home: &Home) -> String {
     let pki = home.pki();
@@ -206,6 +230,17 @@ mod tests {
         let text = kubelet(&home());
         assert!(text.contains("clusterDNS: [10.254.0.1]"), "{text}");
         assert!(text.contains("x509: {clientCAFile: /cache/pki/ca.crt}"), "{text}");
+    }
+
+    #[test]
+    fn the_audit_policy_logs_writes_alone() {
+        let (_, policy) =
+            files(&home()).into_iter().find(|(path, _)| path.ends_with("audit-policy.yaml")).unwrap();
+        let logged: Vec<&str> = policy.split("- level: ").skip(1).collect();
+        let levels: Vec<&str> = logged.iter().filter_map(|rule| rule.lines().next()).collect();
+        assert_eq!(levels, ["None", "None", "Metadata", "None"]);
+        assert!(logged[2].contains("verbs: [create, update, patch, delete, deletecollection]"), "{policy}");
+        assert!(!policy.contains('\\'), "{policy}");
     }
 
     #[test]

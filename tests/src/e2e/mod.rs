@@ -3,6 +3,7 @@
 //!
 //! Nothing here uses the product's crates above `rocketmq`: what the plugin says is never the proof of what it did.
 
+pub mod audit;
 pub mod backlog;
 pub mod broker_tables;
 pub mod clusters;
