@@ -1,5 +1,6 @@
 //! The lock of a cluster: a coordination Lease. Every acquisition counts its transitions up, which is the fence
-//! that agents check; ages are measured by the API server's clock, so the clocks of two machines do not matter.
+//! that agents check; ages are measured by the API server's clock, so the clocks of two machines do not matter. A holder
+//! that has not renewed it is waited for until it has run out, unless it was a process of this machine that is dead.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,7 @@ use tokio::time::timeout;
 use crate::api::post;
 use crate::client::Cluster;
 use crate::error::{ApiError, ApiErrorKind};
+use crate::holder;
 use crate::names;
 
 /// How long one renewal may take; the next one comes 10 s later.
@@ -42,7 +44,7 @@ impl KubernetesLease {
         Self {
             cluster: cluster.clone(),
             rocketmq_cluster: rocketmq_cluster.to_owned(),
-            holder: holder(),
+            holder: holder::ours(),
             held: Mutex::new(None),
         }
     }
@@ -139,7 +141,7 @@ impl ClusterLock for KubernetesLease {
             if let Some((holder, age)) = former.as_ref().and_then(|lease| living_holder(lease, now))
                 && holder != self.holder
             {
-                return Err(LockError::Held { holder: holder.to_owned(), age });
+                return Err(LockError::Held { holder: holder::words(holder).to_owned(), age });
             }
             let exists = former.is_some();
             match self.write(&self.taken(former, now), exists).await {
@@ -218,7 +220,7 @@ impl Cluster {
         let holding = |lease: &Lease| {
             let cluster = lease.metadata.labels.as_ref()?.get(names::LABEL_INSTANCE)?.clone();
             let (holder, age) = living_holder(lease, now)?;
-            Some((cluster, (holder.to_owned(), age)))
+            Some((cluster, (holder::words(holder).to_owned(), age)))
         };
         Ok(leases.items.iter().filter_map(holding).collect())
     }
@@ -230,19 +232,19 @@ fn first_count(now: Timestamp) -> i32 {
     i32::try_from(now.as_second() / 60).unwrap_or(0)
 }
 
-/// The holder of a Lease that has not run out, and how long ago it was renewed.
+/// The holder of a Lease that has not run out and is not known to be dead, and how long ago it was renewed.
 fn living_holder(lease: &Lease, now: Timestamp) -> Option<(&str, Duration)> {
     let spec = lease.spec.as_ref()?;
     let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty())?;
     let lives_for = u64::try_from(spec.lease_duration_seconds?).ok()?;
     let renewed = spec.renew_time.as_ref().or(spec.acquire_time.as_ref())?.0;
     let age = Duration::try_from(now.duration_since(renewed)).unwrap_or(Duration::ZERO);
-    (age <= Duration::from_secs(lives_for)).then_some((holder, age))
+    (age <= Duration::from_secs(lives_for) && !holder::is_dead(holder)).then_some((holder, age))
 }
 
 fn holder_of(lease: &Lease) -> &str {
     let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
-    holder.filter(|holder| !holder.is_empty()).unwrap_or(NOBODY)
+    holder.filter(|holder| !holder.is_empty()).map_or(NOBODY, holder::words)
 }
 
 fn is_same_holding(present: &Lease, ours: &Lease) -> bool {
@@ -255,14 +257,4 @@ fn is_same_holding(present: &Lease, ours: &Lease) -> bool {
 
 fn failed(error: &ApiError) -> LockError {
     LockError::Failed { message: error.message.clone(), causes: error.causes() }
-}
-
-/// Who we are, in words, and unique for this process.
-fn holder() -> String {
-    let user = ["USER", "LOGNAME", "USERNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    let host =
-        std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
-    let host = host.unwrap_or_else(|| "unknown".to_owned());
-    let place = user.map_or_else(String::new, |user| format!("{user}@")) + host.trim();
-    format!("{place}/{}-{:08x}", std::process::id(), rand::random::<u32>())
 }

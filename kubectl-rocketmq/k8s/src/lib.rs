@@ -5,6 +5,7 @@ pub mod client;
 pub mod connection;
 mod content;
 pub mod error;
+mod holder;
 pub mod journal;
 pub mod kinds;
 pub mod lease;

@@ -7,7 +7,8 @@ use std::time::Duration;
 /// How often the holder renews the lock.
 pub const RENEW_EVERY: Duration = Duration::from_secs(10);
 
-/// How long the lock outlives its last renewal: four renewals may fail.
+/// How long the lock outlives its last renewal: four renewals may fail. Only of a holder that is known to be dead it need
+/// not be waited for.
 pub const LIVES_FOR: Duration = Duration::from_secs(45);
 
 /// Why the lock is not, or no longer, ours.
@@ -39,7 +40,7 @@ pub enum LockError {
 
 /// The lock of one cluster, held by one process.
 pub trait ClusterLock: Send + Sync {
-    /// Takes the lock and returns its fence, which is higher than that of every holder before.
+    /// Takes the lock, from a dead holder too, and returns its fence, which is higher than that of every holder before.
     fn acquire(&self) -> impl Future<Output = Result<u64, LockError>> + Send;
 
     /// Lets the lock live on.

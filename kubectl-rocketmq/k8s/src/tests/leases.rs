@@ -1,10 +1,12 @@
-//! The Lease: one holder, a fence that counts, taken over after its time.
+//! The Lease: one holder, a fence that counts, taken over after its time, or at once from the dead.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use saga::{ClusterLock, LockError};
 use serde_json::json;
 
+use crate::holder::Process;
 use crate::lease::KubernetesLease;
 use crate::tests::fake_api::{FakeApi, Fault};
 
@@ -123,4 +125,43 @@ async fn a_lease_that_was_deleted_by_hand_goes_on_above_every_fence_before() {
         highest = fence;
         one.remove().await.unwrap();
     }
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_process_of_this_machine_is_waited_for_while_it_lives_and_not_once_it_is_dead() {
+    let api = FakeApi::default();
+    // It lives until its input ends.
+    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let process = Process::of(child.id()).unwrap();
+    let (one, two) =
+        (lease(&api, &format!("jane@laptop/{}-1a2b3c4d{process}", child.id())), lease(&api, "two"));
+    let told = format!("jane@laptop/{}", child.id());
+    assert_eq!(one.acquire().await, Ok(1));
+    api.pass(7);
+    assert_eq!(two.acquire().await, held(&told, 7));
+    let holders = || async { api.cluster().lock_holders().await.unwrap() };
+    assert_eq!(holders().await["demo"], (told, Duration::from_secs(7)));
+
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    assert_eq!(holders().await.len(), 0, "nobody is changing the cluster");
+    assert_eq!(two.acquire().await, Ok(2));
+    // It may have been another process after all: then it has lost the Lease, and agents obey the higher fence.
+    assert_eq!(one.renew().await, Err(LockError::Lost { holder: "two".to_owned() }));
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn a_process_of_elsewhere_is_waited_for_also_if_nobody_here_has_its_pid() {
+    let api = FakeApi::default();
+    let mut child = Command::new("true").stdin(Stdio::null()).spawn().unwrap();
+    let pid = child.id();
+    child.wait().unwrap();
+    let holder = format!("jane@laptop/{pid}-1a2b3c4d;boot=another;pidns=4026531836;pid={pid};start=760");
+    lease(&api, &holder).acquire().await.unwrap();
+    let two = lease(&api, "two");
+    assert_eq!(two.acquire().await, held(&format!("jane@laptop/{pid}"), 0));
+    api.pass(46);
+    assert_eq!(two.acquire().await, Ok(2));
 }
