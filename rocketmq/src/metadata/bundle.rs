@@ -4,6 +4,7 @@
 
 mod read;
 
+use std::fmt;
 use std::io::{self, Read, Write};
 
 pub use self::read::{BundleError, Limits, read, read_entries};
@@ -14,9 +15,8 @@ use crate::metadata::manifest::{MANIFEST_FILE, Manifest};
 use crate::metadata::{Metadata, Origin, Table, ustar};
 
 /// Writes a bundle from files whose lengths and digests are known.
-#[derive(Debug)]
 pub struct BundleWriter<W: Write> {
-    out: Summing<W>,
+    archive: tar::Builder<Summing<W>>,
     /// The files that are to come, the next one last.
     missing: Vec<(String, u64)>,
 }
@@ -29,7 +29,7 @@ impl<W: Write> BundleWriter<W> {
     pub fn new(out: W, manifest: &Manifest) -> io::Result<Self> {
         let text = serde_json::to_vec(manifest)?;
         let missing = manifest.files.iter().rev().map(|file| (file.name.clone(), file.length)).collect();
-        let mut writer = Self { out: Summing::new(out), missing };
+        let mut writer = Self { archive: tar::Builder::new(Summing::new(out)), missing };
         writer.entry(MANIFEST_FILE, text.len() as u64, text.as_slice())?;
         Ok(writer)
     }
@@ -53,20 +53,29 @@ impl<W: Write> BundleWriter<W> {
         if let Some((name, _)) = self.missing.pop() {
             return Err(unexpected(format!("{name} is missing")));
         }
-        self.out.write_all(&[0; 2 * ustar::BLOCK])?;
-        self.out.flush()?;
-        Ok(self.out.finish())
+        let mut out = self.archive.into_inner()?;
+        out.flush()?;
+        Ok(out.finish())
     }
 
     fn entry(&mut self, name: &str, length: u64, content: impl Read) -> io::Result<()> {
-        self.out.write_all(&ustar::write(name, length))?;
         // One byte more tells a file that is too long.
-        let copied = io::copy(&mut content.take(length + 1), &mut self.out)?;
-        if copied != length {
+        let mut content = content.take(length + 1);
+        self.archive.append(&ustar::header(name, length)?, &mut content)?;
+        if content.limit() != 1 {
             return Err(unexpected(format!("{name} has not the {length} bytes that the manifest says")));
         }
-        io::copy(&mut io::repeat(0).take(ustar::padding(length)), &mut self.out)?;
         Ok(())
+    }
+}
+
+impl<W: Write + fmt::Debug> fmt::Debug for BundleWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `tar::Builder` has no such form.
+        f.debug_struct("BundleWriter")
+            .field("out", self.archive.get_ref())
+            .field("missing", &self.missing)
+            .finish()
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use crate::metadata::digest::{Summing, hexadecimal};
 use crate::metadata::files::{self, FILE_LIMIT, FileError};
 use crate::metadata::manifest::{FORMAT, MANIFEST_FILE, Manifest, ManifestFile};
-use crate::metadata::ustar::{self, BLOCK, Block, Header, HeaderError};
+use crate::metadata::ustar::{self, Announced, BLOCK, Block, HeaderError};
 use crate::metadata::{Metadata, Table};
 
 /// The largest manifest: it names four files at most.
@@ -194,7 +194,7 @@ fn manifest<R: Read>(archive: &mut Archive<R>, limits: &Limits) -> Result<Manife
 
 /// The file of the manifest that a header announces, if there may be one here.
 fn expected<'m>(
-    header: &Header,
+    header: &Announced,
     manifest: &'m Manifest,
     limits: &Limits,
     seen: &mut BTreeSet<&'m str>,
@@ -216,7 +216,7 @@ fn expected<'m>(
     Ok((table, file))
 }
 
-fn within(header: &Header, limit: u64) -> Result<(), BundleError> {
+fn within(header: &Announced, limit: u64) -> Result<(), BundleError> {
     if header.length <= limit {
         return Ok(());
     }
@@ -232,7 +232,7 @@ struct Archive<R> {
 
 impl<R: Read> Archive<R> {
     /// The next header; `None` at the end, after which nothing follows.
-    fn header(&mut self) -> Result<Option<Header>, BundleError> {
+    fn header(&mut self) -> Result<Option<Announced>, BundleError> {
         let block = self.block()?;
         if block != [0; BLOCK] {
             return Ok(Some(ustar::read(&block)?));

@@ -3,7 +3,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::metadata::ustar::{BLOCK, padding};
+use crate::metadata::ustar::{BLOCK, Block, padding};
 use crate::metadata::{Entry, Subscription};
 use crate::model::version::Version;
 
@@ -33,7 +33,7 @@ fn bundle() -> Vec<u8> {
 /// An archive in the making, as somebody might make it who means no good.
 #[derive(Clone)]
 struct Archive {
-    entries: Vec<([u8; BLOCK], Vec<u8>)>,
+    entries: Vec<(Block, Vec<u8>)>,
     end: Vec<u8>,
 }
 
@@ -57,14 +57,14 @@ impl Archive {
         let mut manifest: Value = serde_json::from_slice(&self.entries[0].1).unwrap();
         change(&mut manifest);
         let text = manifest.to_string().into_bytes();
-        self.entries[0] = (ustar::write(MANIFEST_FILE, text.len() as u64), text);
+        self.entries[0] = (header(MANIFEST_FILE, text.len() as u64), text);
         self
     }
 
     /// The same with another file of this name, which the manifest knows.
     fn with_file(mut self, name: &str, content: &[u8]) -> Self {
         let at = self.at(name);
-        self.entries[at] = (ustar::write(name, content.len() as u64), content.to_vec());
+        self.entries[at] = (header(name, content.len() as u64), content.to_vec());
         let mut summing = Summing::new(content);
         io::copy(&mut summing, &mut io::sink()).unwrap();
         let sha256 = crate::metadata::digest::hexadecimal(&summing.finish().1.sha256);
@@ -74,13 +74,13 @@ impl Archive {
         })
     }
 
-    fn with_entry(mut self, header: [u8; BLOCK], content: &[u8]) -> Self {
+    fn with_entry(mut self, header: Block, content: &[u8]) -> Self {
         self.entries.push((header, content.to_vec()));
         self
     }
 
     /// The same with another header of a file, its checksum made right again.
-    fn with_header(mut self, name: &str, change: impl FnOnce(&mut [u8; BLOCK])) -> Self {
+    fn with_header(mut self, name: &str, change: impl FnOnce(&mut Block)) -> Self {
         let at = self.at(name);
         change(&mut self.entries[at].0);
         seal(&mut self.entries[at].0);
@@ -104,15 +104,24 @@ impl Archive {
 }
 
 /// Makes the checksum of a header right.
-fn seal(header: &mut [u8; BLOCK]) {
+fn seal(header: &mut Block) {
     header[148..156].fill(b' ');
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
 }
 
+/// A header with any name.
+fn header(name: &str, length: u64) -> Block {
+    let mut header = *ustar::header("x", length).unwrap().as_bytes();
+    header[0] = 0;
+    header[..name.len()].copy_from_slice(name.as_bytes());
+    seal(&mut header);
+    header
+}
+
 /// A header of another kind, as `tar` makes it.
-fn header_of_kind(name: &str, kind: u8) -> [u8; BLOCK] {
-    let mut header = ustar::write(name, 0);
+fn header_of_kind(name: &str, kind: u8) -> Block {
+    let mut header = header(name, 0);
     header[156] = kind;
     seal(&mut header);
     header
@@ -143,6 +152,16 @@ fn a_bundle_is_read_back_and_the_same_tables_make_the_same_bytes() {
         names,
         ["topics.json", "subscriptionGroup.json", "messageRequestMode.json", "consumerOffset.json"]
     );
+}
+
+#[test]
+fn format_1_stays_as_it_is() {
+    // What this program wrote before it packed with the `tar` crate. The same tables must make the same bytes for good:
+    // an operation that a newer version resumes tells its bundle by its SHA-256.
+    let golden = include_bytes!("../../../tests/golden/bundle-1.tar");
+    let (manifest, tables) = read(&golden[..]).unwrap();
+    assert_eq!((manifest.origin(), tables), (origin(), metadata()));
+    assert!(bundle() == golden, "a bundle is written differently");
 }
 
 #[test]
@@ -183,14 +202,26 @@ fn what_other_programs_pack_without_extensions_is_read() {
     }
     packed.end = vec![0; 10_240];
     assert_eq!(read(packed.bytes().as_slice()).unwrap(), read(good.bytes().as_slice()).unwrap());
+
+    // bsdtar with `--format=ustar` ends sizes and times with a blank; the `tar` crate and others write the checksum in seven
+    // digits.
+    let mut packed = good.clone();
+    for (header, _) in &mut packed.entries {
+        header[135] = b' ';
+        header[147] = b' ';
+        let mut sealed = tar::Header::from_byte_slice(header.as_slice()).clone();
+        sealed.set_cksum();
+        *header = *sealed.as_bytes();
+    }
+    assert_ne!(packed.bytes(), good.bytes());
+    assert_eq!(read(packed.bytes().as_slice()).unwrap(), read(good.bytes().as_slice()).unwrap());
 }
 
 #[test]
 fn everything_else_is_refused_with_its_reason() {
     let good = Archive::good();
-    let extra = |name: &str, content: &[u8]| {
-        good.clone().with_entry(ustar::write(name, content.len() as u64), content)
-    };
+    let extra =
+        |name: &str, content: &[u8]| good.clone().with_entry(header(name, content.len() as u64), content);
     let of_kind = |kind: u8| good.clone().with_entry(header_of_kind("topics.json", kind), b"");
     let with_end = |end: Vec<u8>| Archive { end, ..good.clone() };
     let no_manifest = Archive { entries: good.entries[1..].to_vec(), ..good.clone() };
@@ -205,6 +236,9 @@ fn everything_else_is_refused_with_its_reason() {
     padded[first_padding] = 1;
     let mut damaged = good.bytes();
     damaged[0] ^= 1;
+    let hidden = format!("{:010o}\0x", good.entries[1].1.len());
+    let mut signed = good.bytes();
+    signed[148] = b'+';
     let mut flipped = good.clone();
     flipped.entries[1].1[60] ^= 1;
     let regular = "only regular files are taken";
@@ -212,6 +246,7 @@ fn everything_else_is_refused_with_its_reason() {
         (Vec::new(), "bundle is cut off: it ends in the middle".to_owned()),
         (vec![0; 1024], "bundle has no manifest.json".to_owned()),
         (b"PK\x03\x04".repeat(1000), "it is no bundle of metadata, or was packed again by another program: no ustar header where one should be".to_owned()),
+        (signed, "bundle is damaged: the checksum of a header is wrong".to_owned()),
         (damaged, "bundle is damaged: the checksum of a header is wrong".to_owned()),
         (good.clone().with_header("topics.json", |header| header[257..265].copy_from_slice(b"ustar  \0")).bytes(), "it is no bundle of metadata, or was packed again by another program: no ustar header where one should be".to_owned()),
         (of_kind(b'1').bytes(), format!("bundle has `topics.json`, which is a hard link; {regular}")),
@@ -238,10 +273,16 @@ fn everything_else_is_refused_with_its_reason() {
         (no_manifest.bytes(), "bundle begins with `topics.json` instead of manifest.json".to_owned()),
         (good.clone().with_header("topics.json", |header| header[345] = b'/').bytes(), "bundle has a header with a malformed prefix".to_owned()),
         (good.clone().with_header("topics.json", |header| header[157] = b'x').bytes(), "bundle has a header with a malformed link name".to_owned()),
+        (good.clone().with_header("topics.json", |header| header[158] = b'x').bytes(), "bundle has a header with a malformed link name".to_owned()),
+        (good.clone().with_header("topics.json", |header| header[499] = b'x').bytes(), "bundle has a header with a malformed prefix".to_owned()),
         (good.clone().with_header("topics.json", |header| header[20] = b'x').bytes(), "bundle has a header with a malformed name".to_owned()),
         (good.clone().with_header("topics.json", |header| header[0] = 0xff).bytes(), "bundle has a header with a malformed name".to_owned()),
         (good.clone().with_header("topics.json", |header| header[124..136].copy_from_slice(b"\x80\0\0\0\0\0\0\0\0\0\x01\0")).bytes(), "bundle has a header with a malformed size".to_owned()),
         (good.clone().with_header("topics.json", |header| header[124..136].copy_from_slice(b"-0000000001\0")).bytes(), "bundle has a header with a malformed size".to_owned()),
+        (good.clone().with_header("topics.json", |header| header[124..136].copy_from_slice(hidden.as_bytes())).bytes(), "bundle has a header with a malformed size".to_owned()),
+        (good.clone().with_header("topics.json", |header| header[124] = b'+').bytes(), "bundle has a header with a malformed size".to_owned()),
+        (good.clone().with_header("topics.json", |header| header[124] = b' ').bytes(), "bundle has a header with a malformed size".to_owned()),
+        (good.clone().with_header("topics.json", |header| header[124..136].fill(0)).bytes(), "bundle has a header with a malformed size".to_owned()),
         (good.clone().with_header("topics.json", |header| header[124..136].copy_from_slice(b"0000000001 1")).bytes(), "bundle has a header with a malformed size".to_owned()),
         (good.clone().with_header("topics.json", |header| header[124..136].copy_from_slice(b"77777777777\0")).bytes(), "topics.json in the bundle has 8589934591 bytes, 67108864 are allowed".to_owned()),
         (good.clone().with_header("manifest.json", |header| header[124..136].copy_from_slice(b"00001000000\0")).bytes(), "manifest.json in the bundle has 262144 bytes, 65536 are allowed".to_owned()),
@@ -250,7 +291,7 @@ fn everything_else_is_refused_with_its_reason() {
         (good.bytes()[..BLOCK * 3 + 10].to_vec(), "bundle is cut off: it ends in the middle".to_owned()),
         (with_end(Vec::new()).bytes(), "bundle is cut off: it ends in the middle".to_owned()),
         (with_end(vec![0; BLOCK]).bytes(), "bundle is cut off: it ends in the middle".to_owned()),
-        (with_end([vec![0; BLOCK], ustar::write("topics.json", 0).to_vec()].concat()).bytes(), "bundle has hidden bytes at its end".to_owned()),
+        (with_end([vec![0; BLOCK], header("topics.json", 0).to_vec()].concat()).bytes(), "bundle has hidden bytes at its end".to_owned()),
         (with_end([vec![0; 2 * BLOCK], b"x".to_vec()].concat()).bytes(), "bundle has hidden bytes after its end".to_owned()),
         (with_end([vec![0; 2 * BLOCK], good.bytes()].concat()).bytes(), "bundle has hidden bytes after its end".to_owned()),
         (with_end(vec![0; (1 << 20) + 3 * BLOCK]).bytes(), "bundle has hidden bytes after its end".to_owned()),
@@ -335,4 +376,16 @@ fn a_writer_keeps_to_its_manifest() {
     let mut writer = writer();
     writer.file(Table::Topics, &b"{}"[..]).unwrap();
     assert_eq!(writer.finish().unwrap().0.len() % BLOCK, 0);
+}
+
+#[test]
+fn a_bundle_that_was_given_up_is_not_read() {
+    // `tar::Builder` writes the end of an archive when it is dropped.
+    let (manifest, _) = read(bundle().as_slice()).unwrap();
+    let mut begun = Vec::new();
+    drop(BundleWriter::new(&mut begun, &manifest).unwrap());
+    assert_eq!(refusal(&begun), "bundle has no topics.json");
+    let mut short = Vec::new();
+    BundleWriter::new(&mut short, &manifest).unwrap().file(Table::Topics, io::empty()).unwrap_err();
+    assert_eq!(refusal(&short), "bundle is damaged: topics.json has another SHA-256 than its manifest says");
 }
