@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, Mac};
 use rand::TryRngCore;
 use sha2::{Digest, Sha256};
@@ -49,7 +50,7 @@ impl ClusterKey {
 
     /// SHA-256 of the key, in hexadecimal: tells keys apart without telling any.
     pub fn stamp(&self) -> String {
-        hexadecimal(&Sha256::digest(&self.bytes))
+        HEXLOWER.encode(&Sha256::digest(&self.bytes))
     }
 
     /// HMAC-SHA256 under this key over every part behind its length, so that no two lists of parts are the same
@@ -135,12 +136,13 @@ impl SessionSecret {
 
     /// The token for those who proved that they hold `key`.
     pub fn token(&self, key: &ClusterKey) -> String {
-        hexadecimal(&self.authenticated(key).finalize().into_bytes())
+        HEXLOWER.encode(&self.authenticated(key).finalize().into_bytes())
     }
 
     /// True when `token` is the one for `key`. Takes the same time wherever it differs.
     pub fn admits(&self, key: &ClusterKey, token: &str) -> bool {
-        from_hexadecimal(token).is_some_and(|bytes| self.authenticated(key).verify_slice(&bytes).is_ok())
+        let bytes = HEXLOWER.decode(token.as_bytes());
+        bytes.is_ok_and(|bytes| self.authenticated(key).verify_slice(&bytes).is_ok())
     }
 
     fn authenticated(&self, key: &ClusterKey) -> Hmac<Sha256> {
@@ -152,15 +154,6 @@ impl fmt::Debug for SessionSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("<redacted>")
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 #[cfg(test)]
@@ -221,6 +214,7 @@ mod tests {
         assert!(!agent.admits(&new_key(), &token));
         assert!(!SessionSecret::generate().unwrap().admits(&key, &token));
         assert!(!agent.admits(&key, ""));
+        assert!(!agent.admits(&key, &token.to_uppercase()), "one token has one form");
     }
 
     #[test]

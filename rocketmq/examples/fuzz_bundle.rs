@@ -12,8 +12,8 @@ use std::error::Error;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use data_encoding::HEXLOWER;
 use rocketmq::metadata::bundle::{self, BundleError};
-use rocketmq::metadata::digest::hexadecimal;
 use rocketmq::metadata::{Entry, Metadata, Origin, Subscription};
 use rocketmq::model::version::Version;
 use serde_json::{Value, json};
@@ -179,7 +179,7 @@ fn change_file(bytes: &mut [u8], random: &mut Random) {
                 if random.below(2) == 0 { random.byte() } else { b"{}[]:,\"\\0-9@%"[random.below(13)] };
         }
     }
-    let digest = hexadecimal(&Sha256::digest(&bytes[content]));
+    let digest = HEXLOWER.encode(&Sha256::digest(&bytes[content]));
     let manifest = headers[0].0 + BLOCK..headers[0].0 + BLOCK + headers[0].1;
     let Ok(mut text) = serde_json::from_slice::<Value>(&bytes[manifest.clone()]) else { return };
     if let Some(file) = text.get_mut("files").and_then(|files| files.get_mut(number - 1)) {

@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use rocketmq::metadata::digest::{Summing, hexadecimal};
+use data_encoding::HEXLOWER;
+use rocketmq::metadata::digest::Summing;
 
 use crate::atomic_file::{self, FileError};
 
@@ -39,7 +40,7 @@ impl FromStr for BundleHash {
 impl BundleHash {
     /// Of a digest.
     pub fn of(sha256: &[u8; 32]) -> Self {
-        Self(hexadecimal(sha256))
+        Self(HEXLOWER.encode(sha256))
     }
 
     /// Of a bundle that is read to its end.

@@ -1,10 +1,11 @@
 //! What an operation of the CLI asks of an agent.
 
+use data_encoding::HEXLOWER;
 use proto::describe::{Applied, MetadataState, PreparedExport};
 use proto::pb;
 use proto::pb::commit_metadata_request::OldData;
 use proto::pb::receive_metadata_request::{Part, Start};
-use rocketmq::metadata::digest::{Summing, hexadecimal};
+use rocketmq::metadata::digest::Summing;
 use rocketmq::metadata::{Metadata, Origin, Subscription, bundle};
 use rocketmq::model::permission::Permission;
 use rocketmq::model::version::Version;
@@ -129,7 +130,7 @@ impl Caller {
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     let mut summing = Summing::new(bytes);
     std::io::copy(&mut summing, &mut std::io::sink()).unwrap();
-    hexadecimal(&summing.finish().1.sha256)
+    HEXLOWER.encode(&summing.finish().1.sha256)
 }
 
 /// Pieces of 1,000 bytes.

@@ -9,6 +9,7 @@ use std::slice::{Chunks, Iter};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use futures::SinkExt;
 use futures::channel::mpsc;
 use proto::chunk::LARGEST_CHUNK;
@@ -107,7 +108,7 @@ impl<'a, D: Dial> BundleReader<'a, D> {
     }
 
     fn verify(&mut self) -> Result<(), AgentError> {
-        let Some(found) = self.whole.take().map(|whole| hexadecimal(&whole.finalize())) else {
+        let Some(found) = self.whole.take().map(|whole| HEXLOWER.encode(&whole.finalize())) else {
             return Ok(());
         };
         if found == self.bundle.sha256 {
@@ -197,7 +198,7 @@ impl<D: Dial> Agents<D> {
         bundle: &[u8],
         moved: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<String, AgentError> {
-        let sha256 = hexadecimal(&Sha256::digest(bundle));
+        let sha256 = HEXLOWER.encode(&Sha256::digest(bundle));
         let receipt = Receipt { permit, sha256: &sha256, bytes: bundle.len() as u64, moved };
         let from = |offset| {
             let rest = usize::try_from(offset).ok().and_then(|offset| bundle.get(offset..));
@@ -312,8 +313,4 @@ impl Agent {
         let state = state.filter(|state| state.receiving_sha256 == receipt.sha256);
         Ok(state.map_or(0, |state| state.verified_bytes).min(receipt.bytes))
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -75,12 +75,6 @@ pub struct Sum {
     pub sha256: [u8; 32],
 }
 
-/// Hexadecimal digits, as manifests and requests have digests.
-#[must_use]
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Passes bytes through and sums them up.
 #[derive(Debug)]
 pub struct Summing<S> {
@@ -135,6 +129,7 @@ impl<R: Read> Read for Summing<R> {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::HEXLOWER;
     use proptest::collection::vec;
     use proptest::prelude::*;
     use serde_json::json;
@@ -174,7 +169,7 @@ mod tests {
         assert_eq!(bytes, b"abc");
         // FIPS 180-2, appendix B.1.
         assert_eq!(
-            hexadecimal(&sum.sha256),
+            HEXLOWER.encode(&sum.sha256),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         let mut reading = Summing::new(&b"abc"[..]);

@@ -1,9 +1,10 @@
 //! What a bundle says of itself, in its first entry.
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::metadata::bundle::BundleError;
-use crate::metadata::digest::{Sum, hexadecimal};
+use crate::metadata::digest::Sum;
 use crate::metadata::{Origin, Table};
 use crate::model::version::Version;
 
@@ -123,6 +124,6 @@ impl Manifest {
 
 impl ManifestFile {
     fn new(table: Table, sum: &Sum) -> Self {
-        Self { name: table.file_name().to_owned(), length: sum.bytes, sha256: hexadecimal(&sum.sha256) }
+        Self { name: table.file_name().to_owned(), length: sum.bytes, sha256: HEXLOWER.encode(&sum.sha256) }
     }
 }

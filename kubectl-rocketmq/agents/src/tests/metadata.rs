@@ -5,6 +5,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use data_encoding::HEXLOWER;
 use futures::FutureExt;
 use proto::describe::{BundleDescription, ExportOptions, Role};
 use proto::pb::MetadataChunk;
@@ -28,7 +29,7 @@ fn bytes() -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 fn description(bytes: &[u8]) -> BundleDescription {

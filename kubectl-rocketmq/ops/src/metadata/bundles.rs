@@ -2,6 +2,7 @@
 
 use std::io;
 
+use data_encoding::HEXLOWER;
 use rocketmq::metadata::{Metadata, Origin, bundle};
 use sha2::{Digest, Sha256};
 
@@ -48,5 +49,5 @@ pub(crate) fn bundled(metadata: &Metadata, origin: &Origin) -> io::Result<Vec<u8
 
 /// The SHA-256 of bytes, as descriptions of bundles have it.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }

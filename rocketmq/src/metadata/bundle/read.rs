@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
-use crate::metadata::digest::{Summing, hexadecimal};
+use data_encoding::HEXLOWER;
+
+use crate::metadata::digest::Summing;
 use crate::metadata::files::{self, FILE_LIMIT, FileError};
 use crate::metadata::manifest::{FORMAT, MANIFEST_FILE, Manifest, ManifestFile};
 use crate::metadata::ustar::{self, Announced, BLOCK, Block, HeaderError};
@@ -148,7 +150,7 @@ pub fn read_entries<E: From<BundleError>>(
         if let Some(failure) = content.failure {
             return Err(failure.into());
         }
-        if hexadecimal(&sum.sha256) != file.sha256 {
+        if HEXLOWER.encode(&sum.sha256) != file.sha256 {
             return Err(BundleError::Digest(header.name).into());
         }
         visited?;

@@ -1,5 +1,6 @@
 use std::io::Read as _;
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 use super::*;
@@ -67,7 +68,7 @@ impl Archive {
         self.entries[at] = (header(name, content.len() as u64), content.to_vec());
         let mut summing = Summing::new(content);
         io::copy(&mut summing, &mut io::sink()).unwrap();
-        let sha256 = crate::metadata::digest::hexadecimal(&summing.finish().1.sha256);
+        let sha256 = HEXLOWER.encode(&summing.finish().1.sha256);
         self.with_manifest(|manifest| {
             manifest["files"][at - 1]["length"] = json!(content.len());
             manifest["files"][at - 1]["sha256"] = json!(sha256);
