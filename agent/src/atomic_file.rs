@@ -1,6 +1,8 @@
 //! The only door to files and folders on the volumes: what a name shows is always a whole content, the former or
 //! the new one, also after a power cut. A reader never sees half a write, and Java may start at any moment.
 
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the door to the volume (I7)")]
+
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};

@@ -14,6 +14,15 @@
 //! - [`atomic_file`]: the only door to files; [`volume`]: their room; [`clock`], [`words`]: time and errors as people
 //!   read them.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "tests put files where RocketMQ and users would"
+    )
+)]
+
 pub mod agent;
 pub mod args;
 pub mod atomic_file;

@@ -8,6 +8,8 @@
 //! `record between PORT HOST:PORT FOLDER` passes bytes between a Java client that connects to the port and the
 //! peer, and keeps the first request and the first answer of each kind.
 
+#![expect(clippy::disallowed_methods, reason = "frames become files")]
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};

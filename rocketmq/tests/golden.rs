@@ -2,6 +2,7 @@
 //! `examples/record.rs`), read by this crate. The cluster was `demo` with the broker `demo-0` and a topic `orders`
 //! with 4 read and 8 write queues; of offsets and request modes 5 queues, of the group `billing` among others.
 
+#![expect(clippy::disallowed_methods, reason = "the frames are files")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 use std::fs;

@@ -3,6 +3,7 @@
 //! code.
 
 #![cfg(target_os = "linux")]
+#![expect(clippy::disallowed_methods, reason = "bundles on disk, and what the kernel counts")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fmt::Write as _;

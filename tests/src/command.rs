@@ -197,6 +197,7 @@ impl Run {
                     self.deadline.as_secs()
                 )));
             }
+            #[expect(clippy::disallowed_methods, reason = "no portable wait for a child has a deadline")]
             std::thread::sleep(POLL);
         }
     }

@@ -69,6 +69,7 @@ pub enum Look<T> {
 ///
 /// # Errors
 /// When the deadline passes (with what was missing), or a look says [`Look::Never`].
+#[expect(clippy::disallowed_methods, reason = "the pace of every wait for a condition")]
 pub fn until<T>(what: &str, deadline: Duration, mut look: impl FnMut() -> Look<T>) -> Result<T> {
     let start = Instant::now();
     let mut said = start;

@@ -1,4 +1,6 @@
 //! The agent against RocketMQ's fakes on loopback.
+
+#![expect(clippy::disallowed_methods, reason = "tests put files where RocketMQ and users would")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in a helper")]
 
 mod backlog;

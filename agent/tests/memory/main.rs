@@ -1,5 +1,7 @@
 //! How much memory an agent takes for the largest metadata that a broker can have, measured by the kernel: the agent is a
 //! process of its own, so nothing of the fake broker counts.
+
+#![expect(clippy::disallowed_methods, reason = "tests put files where RocketMQ and users would")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, also in a helper")]
 
 use std::fs;

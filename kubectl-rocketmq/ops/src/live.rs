@@ -1,5 +1,7 @@
 //! The real world: Kubernetes, and agents over port-forward.
 
+#![expect(clippy::disallowed_methods, reason = "the clock of the real world")]
+
 use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};

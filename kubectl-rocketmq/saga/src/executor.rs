@@ -135,6 +135,7 @@ impl<'a, W: Sync, J: JournalStore, L: ClusterLock> Executor<'a, W, J, L> {
                 });
             }
         }
+        #[expect(clippy::disallowed_methods, reason = "for people who read the journal")]
         let header = Header {
             journal_format: FORMAT,
             id: format!("op-{:06x}", rand::random::<u32>() & 0x00ff_ffff),
@@ -176,6 +177,7 @@ impl<'a, W: Sync, J: JournalStore, L: ClusterLock> Executor<'a, W, J, L> {
         End { outcome, journal: run.journal }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the lock is renewed before it runs out")]
     async fn keep_lock(&self, lost: &OnceLock<LockError>) -> Infallible {
         let mut renewed = Instant::now();
         loop {

@@ -236,6 +236,7 @@ impl<'a, W: Sync, J: JournalStore, L: ClusterLock> Run<'a, W, J, L> {
         let halted = |message: String, causes: Vec<String>| {
             Box::new(Outcome::Halted { error: StepError::new(message).with_causes(causes) })
         };
+        #[expect(clippy::disallowed_methods, reason = "for people who read the journal")]
         let entry = Entry { at: Timestamp::now(), event };
         let number = self.journal.entries().len();
         let next = self

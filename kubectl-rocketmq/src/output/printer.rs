@@ -3,6 +3,8 @@
 //! Data goes to standard output and nothing else does. Progress, warnings, questions and hints go to standard
 //! error, so that a pipe sees data alone.
 
+#![expect(clippy::disallowed_methods, reason = "the door to the terminal (I2)")]
+
 use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};

@@ -202,23 +202,6 @@ fn i1_values_plans_manifests_and_views_do_no_io() {
 }
 
 #[test]
-fn i2_one_module_prints_and_main_alone_exits() {
-    let prints =
-        ["println", "print", "std::io::stdout", "std::io::stderr", "std::io::Stdout", "std::io::Stderr"];
-    let exits = ["std::process::exit", "std::process::abort"];
-    let mut found = Vec::new();
-    for module in modules().iter().filter(|module| module.source.path.starts_with("kubectl-rocketmq/")) {
-        if module.source.path != "kubectl-rocketmq/src/output/printer.rs" {
-            found.extend(shipped_below(module, &prints));
-        }
-        if module.source.path != "kubectl-rocketmq/src/main.rs" {
-            found.extend(shipped_below(module, &exits));
-        }
-    }
-    assert_none("only `output/printer` prints, only `main` exits (I2)", &found);
-}
-
-#[test]
 fn i3_and_i4_crates_do_not_know_what_lies_above_or_beside_them() {
     let mut found = Vec::new();
     for (manifest, foreign) in [
@@ -268,28 +251,25 @@ fn i6_names_and_labels_stand_in_one_module() {
 }
 
 #[test]
-fn i7_one_module_of_the_agent_writes_files() {
-    let writes = [
-        "std::fs::write",
-        "std::fs::rename",
-        "std::fs::remove_file",
-        "std::fs::remove_dir",
-        "std::fs::remove_dir_all",
-        "std::fs::create_dir",
-        "std::fs::create_dir_all",
-        "std::fs::copy",
-        "std::fs::set_permissions",
-        "std::fs::File::create",
-        "std::fs::File::options",
-        "std::fs::OpenOptions",
-    ];
-    let found: Vec<String> = modules()
-        .iter()
-        .filter(|module| module.source.path.starts_with("agent/src/"))
-        .filter(|module| module.source.path != "agent/src/atomic_file.rs")
-        .flat_map(|module| shipped_below(module, &writes))
-        .collect();
-    assert_none("the agent writes a file outside `atomic_file` (I7)", &found);
+fn bans_of_a_folder_hold_below_it() {
+    // Clippy reads the nearest file alone.
+    let files = sources(&["clippy.toml"]);
+    let above = |path: &str| {
+        let folder = |path: &str| path.trim_end_matches("clippy.toml").to_owned();
+        let (own, files) = (folder(path), files.iter());
+        files
+            .filter(|file| own.starts_with(&folder(&file.path)) && file.path != path)
+            .max_by_key(|file| file.path.len())
+    };
+    assert!(files.len() > 1 && above("clippy.toml").is_none(), "the bans have moved");
+    let mut found = Vec::new();
+    for file in &files {
+        let Some(above) = above(&file.path) else { continue };
+        let lacks = above.text.lines().filter(|line| !line.starts_with('#'));
+        let lacks = lacks.filter(|line| !file.text.lines().any(|own| own == *line));
+        found.extend(lacks.map(|line| format!("{} lacks, of {}: {line}", file.path, above.path)));
+    }
+    assert_none("a clippy.toml drops what the one above it says", &found);
 }
 
 #[test]

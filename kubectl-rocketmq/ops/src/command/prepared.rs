@@ -247,6 +247,7 @@ impl Prepared {
         let (journals, lock) = (self.session.journals(), self.session.lock(&plan.cluster));
         let translator = Translator::new(observer, &plan.cluster, plan.steps.len());
         let executor = Executor::new(world, &journals, &lock, &translator, interrupt);
+        #[expect(clippy::disallowed_methods, reason = "for the report: how long it took")]
         let start = tokio::time::Instant::now();
         let ended = match work {
             Work::New(operation) => executor.run(&plan.cluster, operation).await,
@@ -312,6 +313,7 @@ pub(crate) fn journaled_steps(journal: &Journal) -> Vec<PlannedStep> {
 }
 
 /// When the time is over, the running step may end; then it is left.
+#[expect(clippy::disallowed_methods, reason = "`--timeout` is the user's clock, not the operation's")]
 async fn end_in_time(timeout: Option<Duration>, interrupt: &Interrupt) -> Infallible {
     if let Some(timeout) = timeout {
         tokio::time::sleep(timeout).await;

@@ -56,6 +56,7 @@ pub async fn collect_all(session: &Session, all_namespaces: bool) -> Result<Stat
 
 async fn one(session: &Session, known: &Known) -> Result<StatusReport, OpsError> {
     let world = session.world(Unproved::Marked);
+    #[expect(clippy::disallowed_methods, reason = "ages on the page, and how long it took")]
     let (now, start) = (Timestamp::now(), tokio::time::Instant::now());
     let facts = gather(&world, known).await?;
     // A journal that may not be read does not keep the rest of the page away.
