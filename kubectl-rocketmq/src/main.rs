@@ -10,6 +10,7 @@ fn main() -> ExitCode {
 
 /// Ends the process when any of its tasks panics, as the release profile does (`panic = "abort"`). A build that unwinds would
 /// go on without that task, and tests would see what no user has.
+#[expect(clippy::disallowed_methods, reason = "this is `main`, and a panic has no exit code")]
 fn end_at_any_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

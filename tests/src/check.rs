@@ -1,4 +1,4 @@
-//! `cargo lab check`: formatting, unit tests, lints, documentation. Also how the lab calls cargo at all.
+//! `cargo lab check`: formatting, spelling, licences, unit tests, lints, documentation. Also how the lab calls cargo at all.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::command::Run;
+use crate::command::{Run, find_on_path};
 use crate::error::{Context, LabError, Result};
 use crate::{home, progress, timings};
 
@@ -20,11 +20,48 @@ pub fn formatting() -> Result<()> {
     step("formatting", cargo_run(&["fmt", "--all", "--check"])).map_err(|error| error.hint("cargo fmt --all"))
 }
 
-/// Unit tests, lints and documentation.
+/// Spelling; licences, sources and advisories of crates: by tools that are used where they are installed, since building
+/// them takes minutes.
+///
+/// # Errors
+/// When one of them finds something.
+pub fn tools() -> Result<()> {
+    optional("typos", "the spelling was", "typos-cli", &[])?;
+    let deny = ["--log-level", "warn", "check", "--hide-inclusion-graph", "licenses", "sources", "bans"];
+    optional("cargo-deny", "licences and sources were", "cargo-deny", &deny)?;
+    if find_on_path("cargo-deny").is_none() {
+        return Ok(());
+    }
+    // RustSec's data base is a git repository, which is brought here by `cargo deny fetch` alone.
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+        .unwrap_or_default();
+    let mut at_hand = std::fs::read_dir(cargo_home.join("advisory-dbs")).into_iter().flatten().flatten();
+    if !at_hand.any(|entry| entry.path().is_dir()) {
+        progress::note("no RustSec data base is at hand: advisories were not checked; cargo deny fetch db");
+        return Ok(());
+    }
+    let advisories = ["--offline", "--log-level", "warn", "check", "--hide-inclusion-graph", "advisories"];
+    optional("cargo-deny", "advisories were", "cargo-deny", &advisories)
+}
+
+fn optional(program: &str, checks: &str, package: &str, arguments: &[&str]) -> Result<()> {
+    let Some(path) = find_on_path(program) else {
+        let install = format!("cargo install --locked {package}");
+        progress::note(format!("{program} is not installed: {checks} not checked; {install}"));
+        return Ok(());
+    };
+    progress::note(program);
+    Run::new(path).args(arguments).in_folder(home::repository()).deadline(DEADLINE).shown()
+}
+
+/// Spelling, licences, unit tests, lints and documentation.
 ///
 /// # Errors
 /// At the first that fails.
 pub fn code(priority: Priority) -> Result<()> {
+    tools()?;
     // The e2e suite stands among the tests, and rests unless it is asked for.
     let tests = priority.cargo(10, &["test", "--workspace", "--quiet"]).without_env(crate::suite::E2E);
     step("unit tests", tests)?;
