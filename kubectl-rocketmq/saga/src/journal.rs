@@ -247,7 +247,7 @@ pub enum Status {
     Done,
     /// Everything that it did is undone.
     Undone,
-    /// Something could not be undone.
+    /// A step could not be undone; those before it wait for it.
     Stuck,
 }
 
@@ -342,7 +342,8 @@ impl Journal {
     fn apply(&mut self, event: &Event) -> Option<()> {
         match (self.status, event) {
             (Status::Running, Event::Step { step, what }) => self.forward(*step, what)?,
-            (Status::Unwinding, Event::Step { step, what }) => self.back(*step, what)?,
+            // Journals of former versions went on after an undo that had failed.
+            (Status::Unwinding | Status::Stuck, Event::Step { step, what }) => self.back(*step, what)?,
             (Status::Running, Event::Paused { .. }) => self.status = Status::Paused,
             (Status::Running | Status::Paused, Event::Resumed) => self.status = Status::Running,
             (Status::Running | Status::Paused, Event::Unwinding { .. }) if self.no_return().is_none() => {
@@ -387,11 +388,11 @@ impl Journal {
     }
 
     fn settle(&mut self) {
-        if self.states.iter().any(|state| state.to_undo().is_some()) {
-            return;
+        if self.states.iter().any(|state| matches!(state, StepState::UndoFailed { .. })) {
+            self.status = Status::Stuck;
+        } else if self.states.iter().all(|state| state.to_undo().is_none()) {
+            self.status = Status::Undone;
         }
-        let failed = self.states.iter().any(|state| matches!(state, StepState::UndoFailed { .. }));
-        self.status = if failed { Status::Stuck } else { Status::Undone };
     }
 
     fn retry_undos(&mut self) {

@@ -40,12 +40,13 @@ pub enum Outcome {
         /// What failed.
         failure: Option<Failure>,
     },
-    /// Not everything could be undone.
+    /// A step could not be undone. Those after it are, and those before it are as they were done: their undo may rely
+    /// on its.
     Stuck {
         /// What failed first.
         failure: Option<Failure>,
         /// What has to be repaired.
-        repairs: Vec<Repair>,
+        repair: Repair,
     },
     /// A step failed after the point of no return; resuming goes forward.
     Paused {

@@ -1,5 +1,6 @@
-//! The way back: every undo is tried, the last step first, each with a deadline of its own. The caller's wish to
-//! stop is not looked at.
+//! The way back: the last step first, each with a deadline of its own. An undo may rely on those after it, so one that
+//! fails is the last that is tried: the name servers of a list that brokers still follow must not be stopped. The
+//! caller's wish to stop is not looked at.
 
 use std::time::Duration;
 
@@ -26,17 +27,22 @@ impl<W: Sync, J: JournalStore, L: ClusterLock> Run<'_, W, J, L> {
         self.unwind().await
     }
 
-    /// Undoes every step that may have acted.
+    /// Undoes every step that may have acted, up to the first that cannot be undone.
     pub(crate) async fn unwind(&mut self) -> Result<Outcome, Box<Outcome>> {
         for step in (0..self.operation.steps.len()).rev() {
             if self.journal.states().get(step).is_some_and(|state| state.to_undo().is_some()) {
                 self.still_locked()?;
                 self.undo(step).await?;
+                if self.journal.status() == Status::Stuck {
+                    break;
+                }
             }
         }
         let failure = self.failure();
-        let repairs = self.repairs();
-        Ok(if repairs.is_empty() { Outcome::Undone { failure } } else { Outcome::Stuck { failure, repairs } })
+        Ok(match self.repair() {
+            None => Outcome::Undone { failure },
+            Some(repair) => Outcome::Stuck { failure, repair },
+        })
     }
 
     async fn undo(&mut self, number: usize) -> Result<(), Box<Outcome>> {
@@ -77,20 +83,17 @@ impl<W: Sync, J: JournalStore, L: ClusterLock> Run<'_, W, J, L> {
         Some(Failure { step: step + 1, change, error: error.clone() })
     }
 
-    fn repairs(&self) -> Vec<Repair> {
+    fn repair(&self) -> Option<Repair> {
         let plan = &self.journal.header().plan;
-        let failed = self.journal.states().iter().zip(plan).enumerate();
-        failed
-            .filter_map(|(step, (state, planned))| match state {
-                StepState::UndoFailed { error, .. } => Some(Repair {
-                    step: step + 1,
-                    object: if planned.instance.is_empty() { &planned.name } else { &planned.instance }
-                        .clone(),
-                    change: planned.change.clone(),
-                    error: error.clone(),
-                }),
-                _ => None,
-            })
-            .collect()
+        let mut failed = self.journal.states().iter().zip(plan).enumerate();
+        failed.find_map(|(step, (state, planned))| match state {
+            StepState::UndoFailed { error, .. } => Some(Repair {
+                step: step + 1,
+                object: if planned.instance.is_empty() { &planned.name } else { &planned.instance }.clone(),
+                change: planned.change.clone(),
+                error: error.clone(),
+            }),
+            _ => None,
+        })
     }
 }

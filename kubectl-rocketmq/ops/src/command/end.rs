@@ -1,6 +1,6 @@
 //! From the executor's end to a report or to the error that the user reads. Pure.
 
-use saga::{End, Failure, Journal, LockError, Refusal, Repair, Status, StepError, StoreError};
+use saga::{End, Failure, Journal, LockError, Refusal, Status, StepError, StoreError};
 
 use crate::error::{ErrorKind, OpsError};
 use crate::report::Outcome;
@@ -28,14 +28,17 @@ pub(super) fn ending(end: End, asked_to_undo: bool, namespace: &str) -> Result<E
                 .state(format!("operation {operation} is undone: everything is as it was before"))
                 .hint(format!("kubectl rocketmq ops show {operation} -n {namespace}"))),
         },
-        saga::Outcome::Stuck { failure, repairs } => {
+        saga::Outcome::Stuck { failure, repair } => {
             let error = match &failure {
                 Some(failure) => failed(ErrorKind::Halfway, &title, failure),
                 None => OpsError::new(ErrorKind::Halfway, format!("cannot undo: {title}")),
             };
             Err(error
-                .causes(repairs.iter().map(repair))
-                .state(format!("operation {operation} is stuck: repair {} by hand", objects(&repairs)))
+                .causes([format!(
+                    "step {} on {} cannot be undone: {}",
+                    repair.step, repair.object, repair.error
+                )])
+                .state(format!("operation {operation} is stuck: repair {} by hand", repair.object))
                 .hint(undo))
         }
         saga::Outcome::Paused { failure } => Err(failed(ErrorKind::Halfway, &title, &failure)
@@ -89,15 +92,6 @@ fn words(error: &StepError) -> impl Iterator<Item = String> + use<> {
     std::iter::once(error.message.clone()).chain(error.causes.clone())
 }
 
-fn repair(repair: &Repair) -> String {
-    format!("step {} on {} cannot be undone: {}", repair.step, repair.object, repair.error)
-}
-
-fn objects(repairs: &[Repair]) -> String {
-    let names: Vec<&str> = repairs.iter().map(|repair| repair.object.as_str()).collect();
-    names.join(", ")
-}
-
 /// Why nothing was begun.
 pub(super) fn refusal(refusal: Refusal, namespace: &str) -> OpsError {
     match refusal {
@@ -135,7 +129,7 @@ pub(super) fn finished(journal: &Journal) -> OpsError {
 mod tests {
     use std::time::Duration;
 
-    use saga::{Change, Header};
+    use saga::{Change, Header, Repair};
 
     use super::*;
 
@@ -212,7 +206,7 @@ mod tests {
             error: StepError::new("forbidden"),
         };
         check(
-            End::Stuck { failure: None, repairs: vec![repair] },
+            End::Stuck { failure: None, repair },
             true,
             Err((ErrorKind::Halfway, "operation op-7f3a is stuck: repair StatefulSet/demo by hand", undo)),
         );

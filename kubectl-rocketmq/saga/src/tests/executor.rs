@@ -160,7 +160,7 @@ async fn a_failed_step_takes_everything_back() {
 }
 
 #[tokio::test]
-async fn an_undo_that_fails_leaves_the_others_undone_and_says_what_to_repair() {
+async fn an_undo_that_fails_keeps_those_before_it_from_being_tried_and_says_what_to_repair() {
     let place = Place::on(World::default());
     mark(&place.world.broken, "c");
     mark(&place.world.sticky, "b");
@@ -172,8 +172,8 @@ async fn an_undo_that_fails_leaves_the_others_undone_and_says_what_to_repair() {
         error: StepError::new("b sticks"),
     };
     let failure = failure(3, "set c to 3", "c is broken");
-    assert_eq!(end.outcome, Outcome::Stuck { failure: Some(failure), repairs: vec![repair] });
-    assert_eq!(place.world.values(), World::with(&[("b", 2)]).values());
+    assert_eq!(end.outcome, Outcome::Stuck { failure: Some(failure), repair });
+    assert_eq!(place.world.values(), World::with(&[("a", 1), ("b", 2)]).values());
 
     // Repaired by hand, the same undo ends.
     place.world.sticky.lock().unwrap().clear();

@@ -78,8 +78,12 @@ proptest! {
         }
         let all_done = journal.states().iter().all(|state| matches!(state, StepState::Done { .. }));
         prop_assert_eq!(journal.status() == Status::Done, all_done);
-        if matches!(journal.status(), Status::Undone | Status::Stuck) {
+        let undo_failed = journal.states().iter().any(|state| matches!(state, StepState::UndoFailed { .. }));
+        prop_assert_eq!(journal.status() == Status::Stuck, undo_failed);
+        if journal.status() == Status::Undone {
             prop_assert!(journal.states().iter().all(|state| state.to_undo().is_none()), "nothing is left to undo");
+        }
+        if matches!(journal.status(), Status::Undone | Status::Stuck) {
             prop_assert!(journal.no_return().is_none());
         }
         let stored: Vec<String> =
