@@ -3,6 +3,8 @@
 //! State is derived from the events alone; their times are for people and never decide an order. The transition
 //! functions are total: an event that does not fit is an error, never a guess.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -297,7 +299,7 @@ pub struct IllegalEvent {
 /// The journal of one operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Journal {
-    header: Header,
+    header: Arc<Header>,
     entries: Vec<Entry>,
     states: Vec<StepState>,
     status: Status,
@@ -309,7 +311,7 @@ impl Journal {
     pub fn new(header: Header) -> Self {
         let states = vec![StepState::Pending; header.plan.len()];
         let status = if states.is_empty() { Status::Done } else { Status::Running };
-        Self { header, entries: Vec::new(), states, status }
+        Self { header: Arc::new(header), entries: Vec::new(), states, status }
     }
 
     /// The journal that these events make.

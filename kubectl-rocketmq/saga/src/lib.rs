@@ -5,7 +5,7 @@
 //! anything is changed; a lock with a fence ([`ClusterLock`]) keeps a second writer out.
 //!
 //! This crate knows neither Kubernetes nor RocketMQ: the world, the journal's store and the lock are handed in.
-//! [`check`] holds the four tests that every operation passes on a fake world.
+//! [`check`] holds the five tests that every operation passes on a fake world.
 
 pub mod check;
 mod executor;

@@ -55,6 +55,9 @@ pub(crate) fn applied(text: &str) -> FakeWorld {
         state.keys.insert(record.cluster.clone());
         state.records.insert(record.cluster.clone(), record);
         state.writes = 1;
+        for object in params.objects() {
+            state.start(&object.name);
+        }
     })
 }
 

@@ -12,6 +12,7 @@ use k8s::pods::Pod;
 use rocketmq::metadata::{Kept, Metadata, Origin, Subscription, is_ordered, keeps_group, keeps_topic};
 use rocketmq::model::permission::Permission;
 use rocketmq::model::topic::TopicConfig;
+use saga::Permit;
 use serde_json::{Map, Value};
 
 use super::State;
@@ -131,6 +132,29 @@ impl State {
         awaits["value"].as_str().map(str::to_owned)
     }
 
+    /// The agent of a pod answers.
+    pub(super) fn asked(&self, pod: &Pod) -> Result<(), WorldError> {
+        match self.silent.get(&pod.name) {
+            Some(reason) => {
+                Err(WorldError::new(format!("agent of pod `{}` cannot be reached: {reason}", pod.name)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The agent of a pod is told to change something. It obeys no fence below the highest that it has seen.
+    pub(super) fn told(&mut self, permit: &Permit, pod: &Pod) -> Result<(), WorldError> {
+        self.asked(pod)?;
+        let (fence, highest) = (permit.fence(), self.fence_of(pod));
+        assert!(fence >= highest, "`{}` has seen fence {highest} and is told to act for {fence}", pod.name);
+        self.fences.insert(pod.name.clone(), fence);
+        Ok(())
+    }
+
+    pub(super) fn fence_of(&self, pod: &Pod) -> u64 {
+        self.fences.get(&pod.name).copied().unwrap_or_default()
+    }
+
     /// What the gate of a pod waits for; `None` when it is open.
     pub(super) fn gate_waits_for(&self, pod: &str) -> Option<String> {
         let token = self.awaited_by(pod)?;
@@ -170,6 +194,7 @@ impl State {
 
     /// A pod goes for good. Data of a broker that took messages stay on its volume.
     pub(super) fn goes(&mut self, pod: &Pod) {
+        *self.gone.entry(pod.name.clone()).or_default() += 1;
         if self.lingers {
             self.lingering.push(identity(pod));
         }

@@ -4,6 +4,7 @@
 
 mod applied;
 mod brokers;
+mod counted;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::steps::objects::ObjectName;
 
 pub(crate) use applied::{applied, apply_params, known};
 pub(crate) use brokers::{Broker, topic};
+pub(crate) use counted::holds_whatever_happens;
 
 /// The namespace of the fake.
 pub(crate) const NAMESPACE: &str = "mq";
@@ -68,7 +70,7 @@ pub(crate) struct State {
     pub(crate) kv: BTreeMap<String, Vec<KvEntry>>,
     /// Remote addresses by name-server pod.
     pub(crate) connections: BTreeMap<String, Vec<String>>,
-    /// Lists that agents were given by `Control`, by broker pod.
+    /// Lists that agents were given, with their pod or by `Control`, by pod.
     pub(crate) given: BTreeMap<String, NameServerList>,
     /// Brokers that are not as [`Broker::usual`], by pod. One that waits for metadata is [`Broker::empty`] before.
     pub(crate) brokers: BTreeMap<String, Broker>,
@@ -90,6 +92,10 @@ pub(crate) struct State {
     pub(crate) lingering: Vec<RegisteredBroker>,
     /// Those of them that a name server, by pod, does not list any more.
     pub(crate) unlisted: Vec<(String, RegisteredBroker)>,
+    /// The highest fence that an agent has seen, by pod.
+    fences: BTreeMap<String, u64>,
+    /// How often a pod has gone, by its name. One that comes back is another one.
+    gone: BTreeMap<String, u64>,
     /// RocketMQ's version.
     pub(crate) version: Version,
     pub(crate) nodes: usize,
@@ -108,7 +114,8 @@ pub(crate) struct Snapshot {
     keys: BTreeSet<String>,
     kv: BTreeMap<String, Vec<KvEntry>>,
     followed: BTreeMap<String, Vec<NameServerEntry>>,
-    brokers: BTreeMap<String, (Metadata, Permission)>,
+    /// Tables and permission; and which pod of its name it is, for no operation restarts one that stays.
+    brokers: BTreeMap<String, (Metadata, Permission, String)>,
     stores: BTreeMap<String, String>,
     lingering: BTreeMap<String, Vec<RegisteredBroker>>,
 }
@@ -140,6 +147,8 @@ impl Default for FakeWorld {
             lingers: false,
             lingering: Vec::new(),
             unlisted: Vec::new(),
+            fences: BTreeMap::new(),
+            gone: BTreeMap::new(),
             version: Version::V5_3_3,
             nodes: 1,
             namespace_exists: true,
@@ -189,7 +198,7 @@ impl FakeWorld {
         });
         let holds = brokers.iter().map(|pod| {
             let broker = state.broker(&pod.name);
-            (pod.name.clone(), (broker.metadata, broker.permission))
+            (pod.name.clone(), (broker.metadata, broker.permission, pod.uid.clone()))
         });
         let name_servers = state.pods_of(names::COMPONENT_NAME_SERVER);
         let kv = name_servers.iter().map(|pod| {
@@ -234,7 +243,7 @@ impl State {
                 let name = names::pod(stateful_set, ordinal);
                 Pod {
                     namespace: NAMESPACE.to_owned(),
-                    uid: format!("uid-{name}"),
+                    uid: format!("uid-{name}-{}", self.gone.get(&name).copied().unwrap_or_default()),
                     ip: Some(ip(&name)),
                     node: Some("node-1".to_owned()),
                     ready: !self.troubles.contains_key(&name) && self.gate_waits_for(&name).is_none(),
@@ -255,11 +264,25 @@ impl State {
             .collect()
     }
 
-    /// The list that the agent of a broker follows: the highest generation it has seen.
-    fn followed(&self, pod: &Pod) -> Option<NameServerList> {
+    /// The list in the record of a pod's cluster.
+    fn recorded(&self, pod: &Pod) -> Option<NameServerList> {
         let cluster = pod.labels.get(names::LABEL_INSTANCE)?;
-        let recorded = self.records.get(cluster).and_then(|record| record.name_servers.clone());
-        recorded.into_iter().chain(self.given.get(&pod.name).cloned()).max_by_key(|list| list.generation)
+        self.records.get(cluster)?.name_servers.clone()
+    }
+
+    /// The pods of a StatefulSet start, with the list that the record has now: it is mounted into them. What the record
+    /// has later comes to them a minute late, so here they hear of it only from whoever tells them.
+    pub(crate) fn start(&mut self, stateful_set: &str) {
+        for pod in self.pods(stateful_set) {
+            if let Some(list) = self.recorded(&pod) {
+                self.given.insert(pod.name, list);
+            }
+        }
+    }
+
+    /// The list that the agent of a broker follows: the one it was given last.
+    fn followed(&self, pod: &Pod) -> Option<NameServerList> {
+        self.given.get(&pod.name).cloned().or_else(|| self.recorded(pod))
     }
 
     /// The rows that a broker registers.

@@ -60,7 +60,9 @@ impl World for FakeWorld {
         let mut object = object.clone();
         object.resource_version = Some(state.next_version());
         object.uid = Some(format!("uid-{name}"));
+        let stateful_set = object.name.clone();
         state.objects.insert(name, object);
+        state.start(&stateful_set);
         Ok(())
     }
 
@@ -169,7 +171,7 @@ impl World for FakeWorld {
             agent_version: "0.1.0".to_owned(),
             protocol: PROTOCOL,
             cluster: pod.labels.get(names::LABEL_INSTANCE).cloned().unwrap_or_default(),
-            highest_fence: 1,
+            highest_fence: state.fence_of(pod),
             has_key: true,
             desired: state.followed(pod),
             list: is_broker.then(|| state.broker_list(pod)),
@@ -190,12 +192,12 @@ impl World for FakeWorld {
 
     async fn set_name_servers(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         pod: &Pod,
         list: &NameServerList,
     ) -> Result<(), WorldError> {
         let mut state = self.state();
-        state.asked(pod)?;
+        state.told(permit, pod)?;
         if state.followed(pod).is_some_and(|followed| followed.generation > list.generation) {
             return Err(WorldError::new(format!("pod `{}` follows a newer list", pod.name)));
         }
@@ -262,13 +264,9 @@ impl World for FakeWorld {
         Ok(self.state().kv.get(&pod.name).cloned().unwrap_or_default())
     }
 
-    async fn put_kv_config(
-        &self,
-        _permit: &Permit,
-        pod: &Pod,
-        entries: &[KvEntry],
-    ) -> Result<(), WorldError> {
+    async fn put_kv_config(&self, permit: &Permit, pod: &Pod, entries: &[KvEntry]) -> Result<(), WorldError> {
         let mut state = self.state();
+        state.told(permit, pod)?;
         let stored = state.kv.entry(pod.name.clone()).or_default();
         for entry in entries {
             stored.retain(|present| (&present.namespace, &present.key) != (&entry.namespace, &entry.key));
@@ -319,14 +317,14 @@ impl World for FakeWorld {
 
     async fn relay_metadata(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         source: &Pod,
         target: &Pod,
         bundle: &BundleDescription,
     ) -> Result<(), WorldError> {
         let mut state = self.state();
         state.asked(source)?;
-        state.asked(target)?;
+        state.told(permit, target)?;
         let metadata = state.exported(source, bundle)?;
         let origin = state.origin(source);
         state.receive(target, metadata, &origin);
@@ -335,41 +333,41 @@ impl World for FakeWorld {
 
     async fn send_metadata(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         pod: &Pod,
         metadata: &Metadata,
         origin: &Origin,
     ) -> Result<String, WorldError> {
         let mut state = self.state();
-        state.asked(pod)?;
+        state.told(permit, pod)?;
         Ok(state.receive(pod, metadata.clone(), origin))
     }
 
     async fn commit_metadata(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         pod: &Pod,
         commit: &Commit,
     ) -> Result<Option<String>, WorldError> {
         let mut state = self.state();
-        state.asked(pod)?;
+        state.told(permit, pod)?;
         state.commit(pod, commit)
     }
 
-    async fn apply_metadata(&self, _permit: &Permit, pod: &Pod, sha256: &str) -> Result<Applied, WorldError> {
+    async fn apply_metadata(&self, permit: &Permit, pod: &Pod, sha256: &str) -> Result<Applied, WorldError> {
         let mut state = self.state();
-        state.asked(pod)?;
+        state.told(permit, pod)?;
         state.apply(pod, sha256)
     }
 
     async fn set_broker_permission(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         pod: &Pod,
         permission: Permission,
     ) -> Result<(), WorldError> {
         let mut state = self.state();
-        state.asked(pod)?;
+        state.told(permit, pod)?;
         state.running(pod)?;
         state.broker_mut(&pod.name).permission = permission;
         Ok(())
@@ -392,12 +390,12 @@ impl World for FakeWorld {
 
     async fn unregister_brokers(
         &self,
-        _permit: &Permit,
+        permit: &Permit,
         name_server: &Pod,
         brokers: &[RegisteredBroker],
     ) -> Result<(), WorldError> {
         let mut state = self.state();
-        state.asked(name_server)?;
+        state.told(permit, name_server)?;
         let lives = state.pods_of(names::COMPONENT_BROKER).iter().any(|pod| brokers.contains(&identity(pod)));
         assert!(!lives, "a broker that lives registers again: {brokers:?}");
         let unlisted = brokers.iter().map(|broker| (name_server.name.clone(), broker.clone()));
@@ -425,15 +423,6 @@ impl World for FakeWorld {
 }
 
 impl State {
-    fn asked(&self, pod: &Pod) -> Result<(), WorldError> {
-        match self.silent.get(&pod.name) {
-            Some(reason) => {
-                Err(WorldError::new(format!("agent of pod `{}` cannot be reached: {reason}", pod.name)))
-            }
-            None => Ok(()),
-        }
-    }
-
     /// No broker may list a name server that is stopped: that is what the operations promise.
     fn stopped(&self, pod: &Pod) -> Result<(), WorldError> {
         for broker in self.pods_of(names::COMPONENT_BROKER) {

@@ -13,9 +13,9 @@ use crate::store::{JournalStore, Listed, MemoryJournals, Revision, StoreError, S
 
 /// When a process dies: at the write of a number, with the event durable or not.
 #[derive(Debug, Clone, Copy)]
-struct Death {
-    at: usize,
-    durable: bool,
+pub(super) struct Death {
+    pub(super) at: usize,
+    pub(super) durable: bool,
 }
 
 /// A store that a process dies at: the write never returns.
@@ -92,7 +92,7 @@ fn writes_of(journal: &Journal) -> usize {
 
 impl<W: Sync, S: PartialEq + Debug> Bench<'_, W, S> {
     /// Runs the operation until the process dies.
-    async fn killed(&self, death: Death, faults: Faults) -> Result<Option<Journal>, Violation> {
+    pub(super) async fn killed(&self, death: Death, faults: Faults) -> Result<Option<Journal>, Violation> {
         let deadly = DeadlyJournals::new(&self.journals, death);
         if let Some(end) = deadly.until_death(self.run(&deadly, faults)).await {
             end?;
@@ -101,7 +101,7 @@ impl<W: Sync, S: PartialEq + Debug> Bench<'_, W, S> {
     }
 
     /// The one journal that is left, if there is one.
-    async fn left(&self) -> Result<Option<Journal>, Violation> {
+    pub(super) async fn left(&self) -> Result<Option<Journal>, Violation> {
         let listed = self.journals.list(None).await.map_err(|error| self.violation(error.to_string()))?;
         listed
             .into_iter()

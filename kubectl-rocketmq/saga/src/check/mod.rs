@@ -1,5 +1,7 @@
-//! The four tests that every operation passes on a fake world, and a way to a [`Permit`](crate::Permit) for tests
-//! of changing calls. For tests only.
+//! The five tests that every operation passes on a fake world, and a way to a [`Permit`](crate::Permit) for tests of
+//! changing calls. For tests only.
+//!
+//! Four of them need nothing of the world:
 //!
 //! ```
 //! # use saga::{Change, Operation, OperationKind, Permit, Seen, Step, StepError, Steps, check};
@@ -38,7 +40,10 @@
 //! check::killed_then_undone(&scenario).await.unwrap();
 //! # });
 //! ```
+//!
+//! The fifth, [`faults_at_every_call`], needs one that makes its calls through [`Calls`].
 
+mod calls;
 mod kill;
 mod permit;
 
@@ -54,6 +59,7 @@ use crate::progress::Silent;
 use crate::run::{Faults, Point};
 use crate::store::{JournalStore, MemoryJournals};
 
+pub use calls::{Access, Calls, CountsCalls, faults_at_every_call};
 pub use kill::{killed_after_every_event_then_resumed, killed_then_undone};
 pub use permit::under_permit;
 

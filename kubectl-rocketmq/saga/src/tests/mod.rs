@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the clock is paused, so a sleep takes no time")]
 
+mod calls;
 mod executor;
 mod locked;
 mod transitions;

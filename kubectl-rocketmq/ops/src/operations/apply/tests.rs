@@ -1,13 +1,12 @@
-//! Plans as text, guards, and the four checks.
+//! Plans as text, guards, and what holds whatever happens.
 
 use futures::FutureExt;
 use k8s::kinds::parse;
-use saga::check::{self, Scenario};
 use saga::{OperationKind, Steps};
 
 use super::{Apply, Params, Planned, PlannedChange, check_for_collisions, gather, plan};
 use crate::error::OpsError;
-use crate::fake::{DEMO, FakeWorld, applied, apply_params};
+use crate::fake::{DEMO, FakeWorld, applied, apply_params, holds_whatever_happens};
 use crate::steps::objects::ObjectName;
 
 const OTHERS: &str = "\
@@ -226,20 +225,12 @@ async fn a_pod_that_does_not_come_up_ends_with_its_reason_and_nothing_left() {
 #[tokio::test]
 async fn a_new_cluster_is_whole_or_was_never_there_whatever_happens() {
     let params = apply_params(&FakeWorld::default(), DEMO);
-    let scenario = Scenario::new::<Apply>(params, FakeWorld::default, FakeWorld::snapshot);
-    check::unwinds_at_every_step(&scenario).await.unwrap();
-    check::every_step_twice(&scenario).await.unwrap();
-    check::killed_after_every_event_then_resumed(&scenario).await.unwrap();
-    check::killed_then_undone(&scenario).await.unwrap();
+    holds_whatever_happens::<Apply>(params, FakeWorld::default(), FakeWorld::snapshot).await;
 }
 
 #[tokio::test]
 async fn brokers_in_a_cluster_are_whole_or_were_never_there_whatever_happens() {
     let text_of = OTHERS.replace("192.0.2.1:9876", "").replace("4.5.0", "5.3.3");
     let params = apply_params(&applied(DEMO), &text_of);
-    let scenario = Scenario::new::<Apply>(params, || applied(DEMO), FakeWorld::snapshot);
-    check::unwinds_at_every_step(&scenario).await.unwrap();
-    check::every_step_twice(&scenario).await.unwrap();
-    check::killed_after_every_event_then_resumed(&scenario).await.unwrap();
-    check::killed_then_undone(&scenario).await.unwrap();
+    holds_whatever_happens::<Apply>(params, applied(DEMO), FakeWorld::snapshot).await;
 }

@@ -1,14 +1,13 @@
-//! Plans as text, guards, and the four checks.
+//! Plans as text, guards, and what holds whatever happens.
 
 use std::collections::BTreeSet;
 
 use futures::FutureExt;
-use saga::check::{self, Scenario};
 use saga::{OperationKind, Steps};
 
 use super::{Delete, DeleteCluster, Params, Planned, Target, gather, plan};
 use crate::error::OpsError;
-use crate::fake::{DEMO, FakeWorld, applied, known};
+use crate::fake::{DEMO, FakeWorld, applied, holds_whatever_happens, known};
 
 fn target(name_service: bool, brokers: &[&str]) -> Target {
     let brokers = brokers.iter().map(|name| (*name).to_owned()).collect();
@@ -64,22 +63,14 @@ fn name_servers_that_serve_brokers_stay() {
 async fn a_deleted_cluster_is_gone_whatever_happens() {
     let params = planned(&applied(DEMO), &target(true, &["broker"])).unwrap().params;
     // A kill between the journal's end and the key's deletion leaves the key, which harms nothing.
-    let scenario =
-        Scenario::new::<DeleteCluster>(params, || applied(DEMO), |world| world.snapshot().without_keys());
-    check::unwinds_at_every_step(&scenario).await.unwrap();
-    check::every_step_twice(&scenario).await.unwrap();
-    check::killed_after_every_event_then_resumed(&scenario).await.unwrap();
-    check::killed_then_undone(&scenario).await.unwrap();
+    holds_whatever_happens::<DeleteCluster>(params, applied(DEMO), |world| world.snapshot().without_keys())
+        .await;
 }
 
 #[tokio::test]
 async fn deleted_brokers_are_gone_whatever_happens() {
     let params = planned(&applied(DEMO), &target(false, &["broker"])).unwrap().params;
-    let scenario = Scenario::new::<Delete>(params, || applied(DEMO), FakeWorld::snapshot);
-    check::unwinds_at_every_step(&scenario).await.unwrap();
-    check::every_step_twice(&scenario).await.unwrap();
-    check::killed_after_every_event_then_resumed(&scenario).await.unwrap();
-    check::killed_then_undone(&scenario).await.unwrap();
+    holds_whatever_happens::<Delete>(params, applied(DEMO), FakeWorld::snapshot).await;
 }
 
 #[tokio::test]

@@ -1,16 +1,15 @@
-//! Plans as text, guards, and the four checks.
+//! Plans as text, guards, and what holds whatever happens.
 
 use futures::FutureExt;
 use rocketmq::metadata::{Metadata, Origin, Subscription};
 use rocketmq::model::topic::TopicConfig;
 use rocketmq::model::version::Version;
-use saga::check::{self, Scenario};
 use saga::{OperationKind, Steps};
 use serde_json::{Map, Value, json};
 
 use super::{ImportMetadata, Params, Planned, gather, plan};
 use crate::error::{ErrorKind, OpsError};
-use crate::fake::{Broker, DEMO, FakeWorld, applied, topic};
+use crate::fake::{Broker, DEMO, FakeWorld, applied, holds_whatever_happens, topic};
 use crate::metadata::{Bundle, ChangeWord};
 
 const POD: &str = "broker-1-master-0";
@@ -190,9 +189,5 @@ fn what_is_packed_is_unpacked_equal_and_anything_else_refused() {
 #[tokio::test]
 async fn it_ends_whole_or_like_no_run_whatever_happens() {
     let params = planned(&world(), bundle()).unwrap().params.unwrap();
-    let scenario = Scenario::new::<ImportMetadata>(params, world, FakeWorld::snapshot);
-    check::unwinds_at_every_step(&scenario).await.unwrap();
-    check::every_step_twice(&scenario).await.unwrap();
-    check::killed_after_every_event_then_resumed(&scenario).await.unwrap();
-    check::killed_then_undone(&scenario).await.unwrap();
+    holds_whatever_happens::<ImportMetadata>(params, world(), FakeWorld::snapshot).await;
 }

@@ -1,13 +1,12 @@
-//! Plans as text, guards, and the four checks both ways.
+//! Plans as text, guards, and what holds both ways whatever happens.
 
 use agents::types::KvEntry;
 use futures::FutureExt;
-use saga::check::{self, Scenario};
 use saga::{OperationKind, Steps};
 
 use super::{Params, ScaleNameService, gather, plan};
 use crate::error::OpsError;
-use crate::fake::{DEMO, FakeWorld, applied, known};
+use crate::fake::{DEMO, FakeWorld, applied, holds_whatever_happens, known};
 
 fn demo(size: u32) -> FakeWorld {
     applied(&DEMO.replacen("size: 1", &format!("size: {size}"), 1)).with(|state| {
@@ -130,11 +129,7 @@ fn more_name_servers_than_nodes_are_refused_on_the_nodes_network() {
 
 async fn check_all(from: u32, to: u32) {
     let params = params(&demo(from), to);
-    let scenario = Scenario::new::<ScaleNameService>(params, move || demo(from), FakeWorld::snapshot);
-    check::unwinds_at_every_step(&scenario).await.unwrap();
-    check::every_step_twice(&scenario).await.unwrap();
-    check::killed_after_every_event_then_resumed(&scenario).await.unwrap();
-    check::killed_then_undone(&scenario).await.unwrap();
+    holds_whatever_happens::<ScaleNameService>(params, demo(from), FakeWorld::snapshot).await;
 }
 
 #[tokio::test]

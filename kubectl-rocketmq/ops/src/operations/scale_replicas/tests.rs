@@ -1,12 +1,11 @@
-//! Plans as text, guards, and the four checks.
+//! Plans as text, guards, and what holds whatever happens.
 
 use futures::FutureExt;
-use saga::check::{self, Scenario};
 use saga::{OperationKind, Steps};
 
 use super::{Params, Planned, ScaleReplicas, ScaleReplicasRequest, gather, goal, plan};
 use crate::error::{ErrorKind, OpsError};
-use crate::fake::{DEMO, FakeWorld, applied, known};
+use crate::fake::{DEMO, FakeWorld, applied, holds_whatever_happens, known};
 use crate::steps::objects::ObjectName;
 
 fn planned(world: &FakeWorld, replicas: u32) -> Result<Planned, OpsError> {
@@ -115,14 +114,11 @@ fn objects_in_the_place_of_new_slaves_are_never_taken_over() {
 #[tokio::test]
 async fn slaves_are_there_or_were_never_there_whatever_happens() {
     for replicas in [2, 0] {
-        let scenario = Scenario::new::<ScaleReplicas>(
+        holds_whatever_happens::<ScaleReplicas>(
             params(&applied(DEMO), replicas),
-            || applied(DEMO),
+            applied(DEMO),
             FakeWorld::snapshot,
-        );
-        check::unwinds_at_every_step(&scenario).await.unwrap();
-        check::every_step_twice(&scenario).await.unwrap();
-        check::killed_after_every_event_then_resumed(&scenario).await.unwrap();
-        check::killed_then_undone(&scenario).await.unwrap();
+        )
+        .await;
     }
 }

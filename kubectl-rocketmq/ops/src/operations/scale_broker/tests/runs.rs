@@ -1,4 +1,4 @@
-//! What becomes of odd worlds, and the four checks.
+//! What becomes of odd worlds, and what holds whatever happens.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,13 +7,12 @@ use agents::types::OnlineGroup;
 use k8s::objects::Object;
 use rocketmq::metadata::Subscription;
 use rocketmq::model::permission::Permission;
-use saga::check::{self, Scenario};
 use saga::{Outcome, StepError};
 use serde_json::json;
 
 use super::super::{OldData, Params, ScaleBroker, ScaleBrokerRequest};
 use super::{NEW, params, planned, run, to};
-use crate::fake::{DEMO, FakeWorld, applied, known, topic};
+use crate::fake::{DEMO, FakeWorld, applied, holds_whatever_happens, known, topic};
 use crate::world::World;
 
 /// Runs into an error, of which nothing is left.
@@ -201,14 +200,11 @@ async fn brokers_are_opened_when_consumers_hold_their_queues() {
 async fn groups_are_whole_or_were_never_there_whatever_happens() {
     let no_slaves = DEMO.replace("replicaPerGroup: 1", "replicaPerGroup: 0");
     for (text, request) in [(DEMO, to(3)), (no_slaves.as_str(), to(4))] {
-        let scenario = Scenario::new::<ScaleBroker>(
+        holds_whatever_happens::<ScaleBroker>(
             params(&applied(text), &request),
-            || applied(text),
+            applied(text),
             FakeWorld::snapshot,
-        );
-        check::unwinds_at_every_step(&scenario).await.unwrap();
-        check::every_step_twice(&scenario).await.unwrap();
-        check::killed_after_every_event_then_resumed(&scenario).await.unwrap();
-        check::killed_then_undone(&scenario).await.unwrap();
+        )
+        .await;
     }
 }
