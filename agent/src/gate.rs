@@ -5,13 +5,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use proto::describe::Gate;
+use rocketmq::text::error_line;
 use tokio::sync::watch;
 
 use crate::agent::Agent;
 use crate::atomic_file::{self, FileError};
 use crate::config::Neighbour;
 use crate::configuration::OwnedSettings;
-use crate::words::in_words;
 use crate::{key, metadata};
 
 /// Makes the volume's root writable for the agent, on the node.
@@ -63,12 +63,12 @@ async fn prepare(agent: &Agent) -> Result<(), String> {
     atomic_file::ensure_folder(paths.state_folder(), 0o755).map_err(volume)?;
     if !*agent.loaded.borrow() {
         let key = key::mounted(&paths.key);
-        agent.state.load(key.as_ref()).await.map_err(|error| in_words(&error))?;
-        metadata::remove_drafts(paths).map_err(|error| in_words(&error))?;
+        agent.state.load(key.as_ref()).await.map_err(|error| error_line(&error))?;
+        metadata::remove_drafts(paths).map_err(|error| error_line(&error))?;
         agent.loaded.send_replace(true);
     }
     if let Some(folder) = paths.configuration.parent() {
-        atomic_file::ensure_folder(folder, CONFIGURATION_FOLDER_MODE).map_err(|error| in_words(&error))?;
+        atomic_file::ensure_folder(folder, CONFIGURATION_FOLDER_MODE).map_err(|error| error_line(&error))?;
     }
     match (&agent.config.neighbour, &agent.broker) {
         (Neighbour::Broker(_), Some(broker)) => {
@@ -80,11 +80,11 @@ async fn prepare(agent: &Agent) -> Result<(), String> {
                     "a list of name servers: neither the mounted record nor the agent's state has one".into(),
                 );
             }
-            broker.permission.forget_undone().await.map_err(|error| in_words(&error))?;
-            broker.list.apply().await.map_err(|error| in_words(&error))?;
-            broker.permission.before_start().await.map_err(|error| in_words(&error))
+            broker.permission.forget_undone().await.map_err(|error| error_line(&error))?;
+            broker.list.apply().await.map_err(|error| error_line(&error))?;
+            broker.permission.before_start().await.map_err(|error| error_line(&error))
         }
-        _ => write_name_server_configuration(agent).await.map_err(|error| in_words(&error)),
+        _ => write_name_server_configuration(agent).await.map_err(|error| error_line(&error)),
     }
 }
 
@@ -109,9 +109,9 @@ fn not_made(error: &FileError, root: &Path, uid: u32) -> String {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => format!(
             "a data volume that uid {uid} can write: {}; run `{PREPARE_SCRIPT}` on the node for the folder that is \
              mounted at `{root}`",
-            in_words(error),
+            error_line(error),
         ),
-        _ => format!("its folders on the data volume `{root}`: {}", in_words(error)),
+        _ => format!("its folders on the data volume `{root}`: {}", error_line(error)),
     }
 }
 

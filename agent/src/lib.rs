@@ -11,8 +11,7 @@
 //! - [`metadata`]: topics, groups and offsets, out of one broker and into another.
 //! - [`backlog`]: what somebody still wants of the broker.
 //! - [`server`]: what the CLI asks.
-//! - [`atomic_file`]: the only door to files; [`volume`]: their room; [`clock`], [`words`]: time and errors as people
-//!   read them.
+//! - [`atomic_file`]: the only door to files; [`volume`]: their room; [`clock`]: time as people read it.
 
 #![cfg_attr(
     test,
@@ -44,4 +43,3 @@ pub mod server;
 pub mod state;
 pub mod stop_mark;
 pub mod volume;
-pub mod words;

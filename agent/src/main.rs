@@ -4,10 +4,10 @@ use std::io;
 use std::process::ExitCode;
 
 use agent::args::{Cli, Command};
-use agent::words::in_words;
 use agent::{healthcheck, run};
 use clap::Parser;
 use proto::describe::Role;
+use rocketmq::text::error_line;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -48,6 +48,6 @@ fn log(filter: &str) {
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {
-    tracing::error!(error = in_words(error), "failed");
+    tracing::error!(error = error_line(error), "failed");
     ExitCode::FAILURE
 }

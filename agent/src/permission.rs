@@ -10,6 +10,7 @@ use rocketmq::model::permission::Permission;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
 use rocketmq::remoting::properties::Properties;
+use rocketmq::text::error_line;
 use tokio::sync::{Mutex, watch};
 
 use crate::atomic_file;
@@ -19,7 +20,6 @@ use crate::key;
 use crate::name_servers::list::{ListError, ListKeeper};
 use crate::process::Observation;
 use crate::state::{MetadataRecord, State, StateError};
-use crate::words::in_words;
 
 /// Keeps the permission.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl PermissionKeeper {
         let mut process = self.process.clone();
         let mut former_error = String::new();
         loop {
-            let error = self.take_away().await.err().map(|error| in_words(&error)).unwrap_or_default();
+            let error = self.take_away().await.err().map(|error| error_line(&error)).unwrap_or_default();
             if !error.is_empty() && error != former_error {
                 tracing::warn!(error, "the broker's permission");
             }

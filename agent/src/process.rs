@@ -11,12 +11,12 @@ use proto::describe::{Process, Role};
 use rocketmq::model::version::Version;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
+use rocketmq::text::error_line;
 use tokio::sync::watch;
 
 use crate::atomic_file;
 use crate::config::Config;
 use crate::configuration::listen_port;
-use crate::words::in_words;
 
 /// What is known of the process.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +64,7 @@ pub async fn watch(config: Arc<Config>, observed: watch::Sender<Observation>) {
                 tracing::info!(reason, "the connection to RocketMQ is closed");
                 publish(&observed, |former| closed(former, reason));
             }
-            Err(error) => publish(&observed, |former| closed(former, in_words(&error))),
+            Err(error) => publish(&observed, |former| closed(former, error_line(&error))),
         }
         tokio::time::sleep(config.pace.files).await;
     }
@@ -85,7 +85,7 @@ async fn attend(config: &Config, client: &Client, observed: &watch::Sender<Obser
             Err(error) => publish(observed, |former| Observation {
                 client: Some(client.clone()),
                 answers: false,
-                problem: in_words(&error),
+                problem: error_line(&error),
                 ..former.clone()
             }),
         }

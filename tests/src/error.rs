@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt::Display;
 use std::path::Path;
 
+use rocketmq::text::error_chain;
+
 /// What the lab's functions return.
 pub type Result<T> = std::result::Result<T, LabError>;
 
@@ -72,12 +74,7 @@ impl LabError {
 
     /// The error as it is shown to people: the chain of causes, the log, the hint.
     pub fn report(&self) -> String {
-        let mut text = format!("error: {self}");
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(&format!("\ncaused by: {error}"));
-            cause = error.source();
-        }
+        let mut text = format!("error: {}", error_chain(self).join("\ncaused by: "));
         if let Some(log) = &self.log {
             text.push_str(&format!("\n{log}"));
         }

@@ -24,11 +24,11 @@ use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
 use rocketmq::remoting::properties::Properties;
 use rocketmq::remoting::requests::broker::RuntimeInfo;
+use rocketmq::text::error_line;
 
 use crate::configuration::permission;
 use crate::metadata::subscriptions::off_the_runtime;
 use crate::name_servers::bridge::{BridgeError, identity};
-use crate::words::in_words;
 
 /// How long the broker may take for an answer that has no table.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
@@ -71,7 +71,7 @@ pub struct Unknown {
 impl Unknown {
     /// Notes what could not be looked at, and why.
     pub fn add(&mut self, what: impl Display, error: &dyn Error) {
-        self.say(format!("{what}: {}", in_words(error)));
+        self.say(format!("{what}: {}", error_line(error)));
     }
 
     /// The same in the caller's words.

@@ -16,6 +16,7 @@ use proto::proof::ClusterKey;
 use rocketmq::metadata::bundle::{self, BundleError, Limits};
 use rocketmq::metadata::digest::Summing;
 use rocketmq::metadata::files;
+use rocketmq::text::error_line;
 
 use crate::atomic_file::{self, DraftFolder, FileError};
 use crate::config::{InvalidToken, Token};
@@ -26,7 +27,6 @@ use crate::metadata::{MetadataKeeper, draft};
 use crate::paths::Paths;
 use crate::state::{MetadataRecord, StateError};
 use crate::volume;
-use crate::words::in_words;
 
 /// What shall stay free beside twice the bundle, which the broker writes again with each change.
 const MARGIN_BYTES: u64 = 64 << 20;
@@ -115,7 +115,7 @@ impl MetadataKeeper {
         let committing = tokio::spawn(async move {
             let _alone = keeper.incoming.lock().await;
             let ended = keeper.try_to_commit(&key, &commit).await;
-            let failure = ended.as_ref().err().map(|error| in_words(error)).unwrap_or_default();
+            let failure = ended.as_ref().err().map(|error| error_line(error)).unwrap_or_default();
             keeper.failure.send_replace(failure);
             ended
         });
@@ -177,7 +177,7 @@ impl MetadataKeeper {
         self.state.record_metadata(Some(key), |record| *record = committed).await?;
         tracing::info!(token = %awaited, "the broker's metadata are committed");
         if let Err(error) = Spool::Incoming.keep_only(paths.state_folder(), None) {
-            tracing::warn!(error = in_words(&error), "the bundle, which is used up, is not removed");
+            tracing::warn!(error = error_line(&error), "the bundle, which is used up, is not removed");
         }
         Ok(aside.symlink_metadata().is_ok().then_some(aside))
     }

@@ -15,6 +15,7 @@ use rocketmq::model::name_server::{NameServerEntry, NameServerList};
 use rocketmq::model::route::RegisteredBroker;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
+use rocketmq::text::error_line;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -28,7 +29,6 @@ use crate::name_servers::judge::{Sight, Situation, Verdict, judge};
 use crate::name_servers::registrations::Registrations;
 use crate::process::Observation;
 use crate::stop_mark::StopMark;
-use crate::words::in_words;
 
 /// What the loops share.
 #[derive(Debug)]
@@ -156,7 +156,7 @@ impl Looks {
             Ok(_) => Next::At(pace.look),
             Err(error) => {
                 (self.connection, self.own_since_boot, self.was_listed) = (None, None, false);
-                self.tell(Owner::Unreachable, &in_words(&error), None);
+                self.tell(Owner::Unreachable, &error_line(&error), None);
                 Next::At(pace.look)
             }
         }
@@ -227,10 +227,11 @@ impl Looks {
     /// Opens a bridge. Everything slow comes first; what may have changed meanwhile is looked at again right before
     /// the registration.
     async fn open(&mut self, process: &Observation, broker: &RegisteredBroker) -> Result<(), String> {
-        let error = |error: BridgeError| in_words(&error);
+        let error = |error: BridgeError| error_line(&error);
         let neighbour = process.answering().ok_or("the broker does not answer")?;
         let entry = self.entry().ok_or("the name server has left the list")?;
-        let channel = dial(&entry, self.around.config.pace.answer).await.map_err(|error| in_words(&error))?;
+        let channel =
+            dial(&entry, self.around.config.pace.answer).await.map_err(|error| error_line(&error))?;
         let _one_of_few = self.around.registering.acquire().await;
         let registration = Registration::of(neighbour, broker).await.map_err(error)?;
 
@@ -313,7 +314,7 @@ impl Looks {
             Ok(holder) => holder,
             Err(error) => {
                 // If the channel is closed, the loop sees that; else the entry lives for 120 s without a sign.
-                tracing::warn!(name_server = self.address, error = in_words(&error), "the bridge's entry");
+                tracing::warn!(name_server = self.address, error = error_line(&error), "the bridge's entry");
                 return Holder::Bridge;
             }
         };
@@ -322,7 +323,7 @@ impl Looks {
         if let (Holder::Bridge, Some(neighbour)) = (holder, neighbour) {
             let _one_of_few = self.around.registering.acquire().await;
             if let Err(error) = open.bridge.renew(&neighbour, may_register).await {
-                tracing::warn!(name_server = self.address, error = in_words(&error), "the bridge's topics");
+                tracing::warn!(name_server = self.address, error = error_line(&error), "the bridge's topics");
             }
         }
         holder

@@ -12,6 +12,7 @@ use rocketmq::model::name_server::{self, NameServerList};
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
 use rocketmq::remoting::properties::Properties;
+use rocketmq::text::error_line;
 use tokio::sync::{Mutex, watch};
 
 use crate::atomic_file::{self, FileError};
@@ -21,7 +22,6 @@ use crate::configuration::{NAMESRV_ADDR, OwnedSettings};
 use crate::name_servers::address_server::LiveList;
 use crate::process::Observation;
 use crate::state::State;
-use crate::words::in_words;
 
 /// Readable and writable by RocketMQ, which may run as another user of the same group.
 const CONFIGURATION_MODE: u32 = 0o664;
@@ -87,7 +87,7 @@ impl ListKeeper {
         let (mut desired, mut process) = (self.desired.clone(), self.process.clone());
         let mut former_error = String::new();
         loop {
-            let error = self.apply().await.err().map(|error| in_words(&error)).unwrap_or_default();
+            let error = self.apply().await.err().map(|error| error_line(&error)).unwrap_or_default();
             if !error.is_empty() && error != former_error {
                 tracing::warn!(error, "the list of name servers");
             }
@@ -113,7 +113,7 @@ impl ListKeeper {
         let Some(client) = self.process.borrow().answering().cloned() else { return Ok(()) };
         match self.set_live(&client, &list).await {
             Err(ListError::Broker(error)) if error.is_silence() => {
-                tracing::info!(error = in_words(&error), "the broker gets the list when it answers again");
+                tracing::info!(error = error_line(&error), "the broker gets the list when it answers again");
                 Ok(())
             }
             ended => ended,

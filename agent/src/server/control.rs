@@ -10,6 +10,7 @@ use rocketmq::model::kv::KvEntry;
 use rocketmq::model::name_server::NameServerList;
 use rocketmq::model::permission::Permission;
 use rocketmq::model::route::RegisteredBroker;
+use rocketmq::text::error_line;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::agent::Agent;
@@ -18,7 +19,6 @@ use crate::server::inspect::{beside, status};
 use crate::server::metadata::{self, parsed, side};
 use crate::server::session::Sessions;
 use crate::state::StateError;
-use crate::words::in_words;
 
 /// The service.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Controller {
 }
 
 fn refused(error: &StateError) -> Status {
-    let words = in_words(error);
+    let words = error_line(error);
     match error {
         StateError::Fenced { .. } => Status::aborted(words),
         StateError::Outdated { .. } => Status::failed_precondition(words),
@@ -78,7 +78,7 @@ impl pb::control_server::Control for Controller {
             list = list.namesrv_addr(),
             "an operation's list is obeyed"
         );
-        side.list.apply().await.map_err(|error| Status::unavailable(in_words(&error)))?;
+        side.list.apply().await.map_err(|error| Status::unavailable(error_line(&error)))?;
         Ok(Response::new(pb::SetNameServersResponse { list: Some(side.describe(&self.agent.state).into()) }))
     }
 
@@ -160,8 +160,8 @@ impl pb::control_server::Control for Controller {
         let client = beside(&self.agent, Role::NameServer)?;
         let brokers: Vec<_> = request.into_inner().brokers.into_iter().map(RegisteredBroker::from).collect();
         unregister(&client, &brokers, GONE_WITHIN).await.map_err(|error| match error {
-            UnregisterError::NameServer(_) => Status::unavailable(in_words(&error)),
-            UnregisterError::StillListed(..) => Status::failed_precondition(in_words(&error)),
+            UnregisterError::NameServer(_) => Status::unavailable(error_line(&error)),
+            UnregisterError::StillListed(..) => Status::failed_precondition(error_line(&error)),
         })?;
         Ok(Response::new(pb::UnregisterBrokersResponse {}))
     }

@@ -14,6 +14,7 @@ use rocketmq::model::route::{RouteTable, TopicRow};
 use rocketmq::model::version::Version;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
+use rocketmq::text::error_line;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::agent::Agent;
@@ -25,7 +26,6 @@ use crate::name_servers::bridge::{BridgeError, identity};
 use crate::server::metadata::{self, Chunks, side};
 use crate::server::session::Sessions;
 use crate::server::{connections, kv_config};
-use crate::words::in_words;
 
 /// Rows in one message: far below gRPC's 4 MiB, and few messages for a usual table.
 const ROWS_IN_A_CHUNK: usize = 1_000;
@@ -142,7 +142,7 @@ pub(super) fn beside(agent: &Agent, role: Role) -> Result<Client, Status> {
 
 /// An error of RocketMQ as the caller sees it.
 pub(super) fn status(error: &RemotingError) -> Status {
-    Status::unavailable(in_words(error))
+    Status::unavailable(error_line(error))
 }
 
 fn chunks<T: Send + 'static>(messages: Vec<T>) -> Response<Chunks<T>> {
@@ -177,7 +177,7 @@ impl pb::inspect_server::Inspect for Inspector {
         request: Request<pb::BrokerFactsRequest>,
     ) -> Result<Response<pb::BrokerFactsResponse>, Status> {
         let client = self.neighbour(&request, Role::Broker)?;
-        let facts = self.facts(&client).await.map_err(|error| Status::unavailable(in_words(&error)))?;
+        let facts = self.facts(&client).await.map_err(|error| Status::unavailable(error_line(&error)))?;
         Ok(Response::new(facts.into()))
     }
 
@@ -188,11 +188,11 @@ impl pb::inspect_server::Inspect for Inspector {
         let client = self.neighbour(&request, Role::Broker)?;
         let config = client.broker_config().await.map_err(|error| status(&error))?;
         let settings = config.value.settings;
-        let broker = identity(&settings).map_err(|error| Status::unavailable(in_words(&error)))?;
+        let broker = identity(&settings).map_err(|error| Status::unavailable(error_line(&error)))?;
         let rows = if broker.broker_id == MASTER_ID {
             let body = client.all_topic_config_body().await.map_err(|error| status(&error))?.value;
             let rows = registered(body, broker.broker_name.clone(), permission(&settings), config.version);
-            rows.await.map_err(|error| Status::unavailable(in_words(&error)))?
+            rows.await.map_err(|error| Status::unavailable(error_line(&error)))?
         } else {
             Vec::new()
         };
@@ -243,7 +243,7 @@ impl pb::inspect_server::Inspect for Inspector {
         let mut remotes = Vec::new();
         for table in &self.agent.config.paths.tcp_tables {
             let text =
-                atomic_file::read_text(table).map_err(|error| Status::unavailable(in_words(&error)))?;
+                atomic_file::read_text(table).map_err(|error| Status::unavailable(error_line(&error)))?;
             remotes
                 .extend(connections::remotes(&text.unwrap_or_default(), self.agent.config.ports.name_server));
         }
@@ -289,8 +289,8 @@ impl pb::inspect_server::Inspect for Inspector {
     ) -> Result<Response<pb::BacklogResponse>, Status> {
         let client = self.neighbour(&request, Role::Broker)?;
         let backlog = backlog::look(&client).await.map_err(|error| match error {
-            BacklogError::Slave(_) => Status::failed_precondition(in_words(&error)),
-            _ => Status::unavailable(in_words(&error)),
+            BacklogError::Slave(_) => Status::failed_precondition(error_line(&error)),
+            _ => Status::unavailable(error_line(&error)),
         })?;
         Ok(Response::new(backlog.into()))
     }

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use rocketmq::model::kv::KvEntry;
 use rocketmq::remoting::json;
+use rocketmq::text::error_line;
 use serde::Deserialize;
 
 use crate::atomic_file;
-use crate::words::in_words;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,7 +20,7 @@ struct Stored {
 
 /// Every entry, in order; none if the name server never stored any. An error is in words.
 pub fn stored(file: &Path) -> Result<Vec<KvEntry>, String> {
-    let Some(content) = atomic_file::read(file).map_err(|error| in_words(&error))? else {
+    let Some(content) = atomic_file::read(file).map_err(|error| error_line(&error))? else {
         return Ok(Vec::new());
     };
     let unreadable = |reason: String| format!("{} is not a KV configuration: {reason}", file.display());

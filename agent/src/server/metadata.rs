@@ -10,6 +10,7 @@ use proto::describe::ExportOptions;
 use proto::pb;
 use rocketmq::metadata::Subscription;
 use rocketmq::remoting::client::Client;
+use rocketmq::text::error_line;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tonic::{Code, Response, Status, Streaming};
@@ -24,7 +25,6 @@ use crate::metadata::receive::{ReceiveError, Receiving};
 use crate::metadata::spool::BundleHash;
 use crate::metadata::subscriptions::{self, TableError};
 use crate::permission::PermissionError;
-use crate::words::in_words;
 
 /// Pieces on their way between two threads: enough that neither waits for the other all the time.
 const PIECES_ON_THE_WAY: usize = 2;
@@ -87,7 +87,7 @@ pub(super) fn read_export(
 ) -> Result<Response<Chunks<pb::MetadataChunk>>, Status> {
     let metadata = &side(agent)?.metadata;
     let hash: BundleHash = parsed(&request.sha256)?;
-    let file = metadata.prepared(&hash).map_err(|error| Status::internal(in_words(&error)))?;
+    let file = metadata.prepared(&hash).map_err(|error| Status::internal(error_line(&error)))?;
     let file = file.ok_or_else(|| {
         Status::not_found(format!("no bundle of SHA-256 {hash} is prepared, or another has taken its place"))
     })?;
@@ -103,7 +103,7 @@ pub(super) fn read_export(
                 let end = offset + bytes.len() as u64;
                 Ok((end > offset).then(|| (pb::MetadataChunk::pack(offset, &bytes), end)))
             });
-            let piece = read.await.map_err(|error: FileError| Status::internal(in_words(&error)))?;
+            let piece = read.await.map_err(|error: FileError| Status::internal(error_line(&error)))?;
             Ok(piece.map(|(piece, end)| (piece, (file, end))))
         }
     });
@@ -170,7 +170,7 @@ fn received<T>(receiver: mpsc::Receiver<T>) -> impl Stream<Item = T> {
 }
 
 fn of_table(error: &TableError) -> Status {
-    Status::unavailable(in_words(error))
+    Status::unavailable(error_line(error))
 }
 
 fn of_prepare(error: &PrepareError) -> Status {
@@ -180,7 +180,7 @@ fn of_prepare(error: &PrepareError) -> Status {
         PrepareError::SeedsOfWhole | PrepareError::Order(_) | PrepareError::Seeds(_) => Code::InvalidArgument,
         PrepareError::File(_) => Code::Internal,
     };
-    Status::new(code, in_words(error))
+    Status::new(code, error_line(error))
 }
 
 fn of_chunk(error: &ChunkError) -> Status {
@@ -188,7 +188,7 @@ fn of_chunk(error: &ChunkError) -> Status {
         ChunkError::Damaged(_) => Code::DataLoss,
         ChunkError::TooLong(_) => Code::InvalidArgument,
     };
-    Status::new(code, in_words(error))
+    Status::new(code, error_line(error))
 }
 
 fn of_receive(error: &ReceiveError) -> Status {
@@ -198,7 +198,7 @@ fn of_receive(error: &ReceiveError) -> Status {
         ReceiveError::Bundle { .. } => Code::DataLoss,
         ReceiveError::File(_) => Code::Internal,
     };
-    Status::new(code, in_words(error))
+    Status::new(code, error_line(error))
 }
 
 pub(super) fn of_commit(error: &CommitError) -> Status {
@@ -215,7 +215,7 @@ pub(super) fn of_commit(error: &CommitError) -> Status {
         | CommitError::Bundle(_)
         | CommitError::Table(_) => Code::FailedPrecondition,
     };
-    Status::new(code, in_words(error))
+    Status::new(code, error_line(error))
 }
 
 pub(super) fn of_apply(error: &ApplyError) -> Status {
@@ -233,7 +233,7 @@ pub(super) fn of_apply(error: &ApplyError) -> Status {
         | ApplyError::NoSuchTable { .. }
         | ApplyError::NotTaken { .. } => Code::FailedPrecondition,
     };
-    Status::new(code, in_words(error))
+    Status::new(code, error_line(error))
 }
 
 pub(super) fn of_permission(error: &PermissionError) -> Status {
@@ -244,5 +244,5 @@ pub(super) fn of_permission(error: &PermissionError) -> Status {
         }
         PermissionError::NotTaken { .. } => Code::FailedPrecondition,
     };
-    Status::new(code, in_words(error))
+    Status::new(code, error_line(error))
 }

@@ -19,7 +19,7 @@ use proto::{PROTOCOL, ProtocolRange, ports};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::error::{AgentError, printable};
+use crate::error::{AgentError, bounded};
 
 /// How long a port-forward may take: the API server, the kubelet and the runtime are in its path.
 const DIAL_WITHIN: Duration = Duration::from_secs(15);
@@ -200,7 +200,7 @@ fn negotiated(peer: &Peer, hello: &pb::HelloResponse) -> Result<ProtocolRange, A
     }
     Err(AgentError::Protocol {
         pod: peer.pod.clone(),
-        agent_version: printable(&hello.agent_version),
+        agent_version: bounded(&hello.agent_version),
         theirs,
         ours: PROTOCOL,
     })

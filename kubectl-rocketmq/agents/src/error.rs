@@ -2,6 +2,7 @@
 
 use proto::ProtocolRange;
 use proto::convert::InvalidMessage;
+use rocketmq::text::printable;
 use tonic::{Code, Status};
 
 /// How much of a text from an agent an error carries. An agent's own messages are a sentence or two.
@@ -118,12 +119,7 @@ impl AgentError {
         if status.code() == Code::DeadlineExceeded {
             return Self::Slow { pod: pod.to_owned(), call, seconds };
         }
-        Self::Answered {
-            pod: pod.to_owned(),
-            call,
-            code: status.code(),
-            message: printable(status.message()),
-        }
+        Self::Answered { pod: pod.to_owned(), call, code: status.code(), message: bounded(status.message()) }
     }
 }
 
@@ -139,11 +135,12 @@ impl Transport {
         while let Some(source) = cause.source() {
             cause = source;
         }
-        Self(printable(&cause.to_string()))
+        Self(bounded(&cause.to_string()))
     }
 }
 
 /// A text of an agent, bounded, without control characters.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().take(TEXT_LIMIT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+pub(crate) fn bounded(text: &str) -> String {
+    let text: String = text.chars().take(TEXT_LIMIT).collect();
+    printable(&text).into_owned()
 }

@@ -11,10 +11,11 @@ use kube::api::{Api, DynamicObject};
 use kube::client::Body;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, Config};
+use rocketmq::text::error_chain;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::connection::Connection;
-use crate::error::{About, ApiError, ApiErrorKind, chain};
+use crate::error::{About, ApiError, ApiErrorKind};
 use crate::names;
 use crate::objects::Kind;
 
@@ -63,7 +64,7 @@ impl Cluster {
         let (namespace, server) = (config.default_namespace.clone(), config.cluster_url.to_string());
         let client = Client::try_from(config).map_err(|error| {
             ApiError::new(ApiErrorKind::Configuration, format!("no connection to {server} can be made"))
-                .because(chain(&error))
+                .because(error_chain(&error))
         })?;
         let mut cluster = Self::from_client(client, &namespace);
         server.trim_end_matches('/').clone_into(&mut cluster.server);

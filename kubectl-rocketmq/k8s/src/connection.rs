@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use rocketmq::text::error_chain;
 
-use crate::error::{ApiError, ApiErrorKind, chain};
+use crate::error::{ApiError, ApiErrorKind};
 
 /// The flags that kubectl has for its connection; all as the user gave them.
 #[derive(Clone, Default)]
@@ -117,7 +118,8 @@ impl Connection {
 
     async fn read_files(&self) -> Result<Config, ApiError> {
         let error = |error: kube::config::KubeconfigError| {
-            ApiError::new(ApiErrorKind::Configuration, "the kubeconfig cannot be used").because(chain(&error))
+            ApiError::new(ApiErrorKind::Configuration, "the kubeconfig cannot be used")
+                .because(error_chain(&error))
         };
         let options = KubeConfigOptions {
             context: self.context.clone(),
@@ -161,7 +163,7 @@ impl Connection {
                     ApiErrorKind::Configuration,
                     "the pod's own Kubernetes credentials cannot be used",
                 )
-                .because(chain(&error))
+                .because(error_chain(&error))
             });
         }
         Err(ApiError::new(ApiErrorKind::Configuration, "no Kubernetes cluster is configured").because([

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use rocketmq::text::error_chain;
+
 /// The kinds of trouble that callers tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApiErrorKind {
@@ -137,30 +139,11 @@ impl ApiError {
                 ApiErrorKind::Unreachable,
                 format!("no Kubernetes cluster answers at {}", about.server),
             )
-            .because(std::iter::once(about.act.to_owned()).chain(chain(error))),
-            kube::Error::Auth(_) => Self::new(ApiErrorKind::Forbidden, place).because(chain(error)),
-            _ => Self::new(ApiErrorKind::Other, place).because(chain(error)),
+            .because(std::iter::once(about.act.to_owned()).chain(error_chain(error))),
+            kube::Error::Auth(_) => Self::new(ApiErrorKind::Forbidden, place).because(error_chain(error)),
+            _ => Self::new(ApiErrorKind::Other, place).because(error_chain(error)),
         }
     }
-}
-
-/// An error and its sources in words. kube repeats a source at the end of its error's text, often behind no more
-/// than the name of the error's type; neither is said twice.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> Vec<String> {
-    let mut texts: Vec<String> = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        next = error.source();
-        let mut text = error.to_string();
-        if let Some(own) = next.and_then(|source| text.strip_suffix(&source.to_string())) {
-            text = own.trim_end_matches([':', ' ']).to_owned();
-        }
-        let is_type_name = text.ends_with("Error") && !text.contains(' ');
-        if !text.is_empty() && !is_type_name && !texts.iter().any(|earlier| earlier.contains(&text)) {
-            texts.push(text);
-        }
-    }
-    texts
 }
 
 #[cfg(test)]

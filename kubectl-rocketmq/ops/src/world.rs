@@ -17,6 +17,7 @@ use k8s::pods::Pod;
 use k8s::record::Record;
 use rocketmq::metadata::{Metadata, Origin, Subscription};
 use rocketmq::model::permission::Permission;
+use rocketmq::text::error_chain;
 use saga::{Permit, StepError};
 
 /// An error of the world: what could not be done, and why. A change that ended in one may have happened all the
@@ -35,18 +36,10 @@ impl WorldError {
         Self { message: message.into(), causes: Vec::new() }
     }
 
-    /// From an error and its chain of sources, repeats dropped.
+    /// From an error and its causes.
     pub fn from_error(error: &dyn std::error::Error) -> Self {
-        let mut made = Self::new(error.to_string());
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            if !made.message.contains(&text) && !made.causes.contains(&text) {
-                made.causes.push(text);
-            }
-            source = cause.source();
-        }
-        made
+        let mut texts = error_chain(error).into_iter();
+        Self { message: texts.next().unwrap_or_default(), causes: texts.collect() }
     }
 }
 

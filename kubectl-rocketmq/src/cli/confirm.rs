@@ -3,10 +3,10 @@
 use std::io::IsTerminal;
 
 use ops::command::Confirmation;
+use rocketmq::text::printable;
 
 use crate::cli::context::Context;
 use crate::failure::{ExitStatus, Failure};
-use crate::output::text::escape;
 
 /// Asks, unless the flags have answered already.
 ///
@@ -20,16 +20,17 @@ pub async fn ask(
 ) -> Result<(), Failure> {
     let (question, flag) = match confirmation {
         Confirmation::YesOrNo { .. } if yes => return Ok(()),
-        Confirmation::YesOrNo { question } => (format!("{} [y/N]", escape(question)), "-y".to_owned()),
+        Confirmation::YesOrNo { question } => (format!("{} [y/N]", printable(question)), "-y".to_owned()),
         Confirmation::TypeName { name, .. } if typed == Some(name) => return Ok(()),
-        Confirmation::TypeName { question, name } => {
-            (format!("{} Type `{}` to go on:", escape(question), escape(name)), format!("--confirm={name}"))
-        }
+        Confirmation::TypeName { question, name } => (
+            format!("{} Type `{}` to go on:", printable(question), printable(name)),
+            format!("--confirm={name}"),
+        ),
         Confirmation::TypeNumber { number, .. } if typed == Some(number.to_string().as_str()) => {
             return Ok(());
         }
         Confirmation::TypeNumber { question, number } => {
-            (format!("{} Type the number to go on:", escape(question)), format!("--abandon={number}"))
+            (format!("{} Type the number to go on:", printable(question)), format!("--abandon={number}"))
         }
     };
     if !std::io::stdin().is_terminal() {

@@ -1,9 +1,8 @@
 //! Documents for machines: JSON and YAML.
 
+use rocketmq::text::is_unprintable;
 use serde::Serialize;
 use serde_json::Value;
-
-use crate::output::text;
 
 /// A report as machines read it. Reports carry `apiVersion` and `kind` themselves, first.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,7 +41,7 @@ impl Document {
 fn escape_in_strings(json: &str) -> String {
     let mut escaped = String::with_capacity(json.len());
     for character in json.chars() {
-        if character != '\n' && text::is_unsafe(character) {
+        if character != '\n' && is_unprintable(character) {
             escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
         } else {
             escaped.push(character);

@@ -1,12 +1,12 @@
 //! The last thing that a failed command shows.
 
 use ops::report::API_VERSION;
+use rocketmq::text::printable;
 use serde_json::json;
 
 use crate::failure::Failure;
 use crate::output::document::Document;
 use crate::output::style::Style;
-use crate::output::text::escape;
 
 /// For people: what failed, its causes, the state of the world, the next command.
 #[must_use]
@@ -52,7 +52,7 @@ fn lines(text: &str) -> String {
 
 /// As [`lines`], further lines as far in as the word before the first.
 fn lines_under(word: &str, text: &str) -> String {
-    text.lines().map(escape).collect::<Vec<_>>().join(&format!("\n{}", " ".repeat(word.len())))
+    text.lines().map(printable).collect::<Vec<_>>().join(&format!("\n{}", " ".repeat(word.len())))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `ops list` and `ops show`: what was done to the clusters of a namespace, from their journals.
 
 use ops::history::{OperationDetail, OperationList, OperationSummary};
+use rocketmq::text::printable;
 
 use crate::output::document::Document;
 use crate::output::page::Page;
@@ -9,7 +10,6 @@ use crate::output::report_view::next_lines;
 use crate::output::section::Sections;
 use crate::output::style::Style;
 use crate::output::table::{Cell, Table};
-use crate::output::text::escape;
 
 /// The list, newest first.
 #[must_use]
@@ -70,7 +70,7 @@ fn state(state: &str, style: Style) -> String {
         "done" | "undone" => style.good(state),
         "stuck" => style.bad(state),
         "running" | "unfinished" | "unwinding" | "paused" => style.warning(state),
-        other => escape(other).into_owned(),
+        other => printable(other).into_owned(),
     }
 }
 
@@ -78,20 +78,21 @@ fn detail_text(detail: &OperationDetail, style: Style) -> String {
     let summary = &detail.summary;
     let mut text = format!(
         "{}  {}  {}/{} steps   {}\n{}\n",
-        style.title(escape(&summary.operation)),
+        style.title(printable(&summary.operation)),
         state(&summary.state, style),
         summary.steps_done,
         summary.steps,
-        escape(&summary.title),
+        printable(&summary.title),
         style.faint(format!(
             "cluster {}, namespace {}, started {} by {}",
-            escape(&summary.cluster),
-            escape(&summary.namespace),
-            escape(&seconds(&summary.started_at)),
-            escape(&summary.started_by),
+            printable(&summary.cluster),
+            printable(&summary.namespace),
+            printable(&seconds(&summary.started_at)),
+            printable(&summary.started_by),
         )),
     );
-    let escaped = |lines: &[String]| lines.iter().map(|line| escape(line).into_owned()).collect::<Vec<_>>();
+    let escaped =
+        |lines: &[String]| lines.iter().map(|line| printable(line).into_owned()).collect::<Vec<_>>();
     let digits = detail.steps_detail.last().map_or(1, |step| step.number.to_string().len());
     let steps = detail
         .steps_detail

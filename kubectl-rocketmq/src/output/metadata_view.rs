@@ -1,13 +1,14 @@
 //! Metadata of brokers: what was exported, and what differs.
 
 use ops::metadata::{ChangeRow, ChangeWord, ComparedKind, DiffReport, ExportReport, FieldRow};
+use rocketmq::text::printable;
 use serde_json::Value;
 
 use crate::output::document::Document;
 use crate::output::page::Page;
 use crate::output::style::Style;
 use crate::output::table::{Cell, Table};
-use crate::output::text::{bytes, escape};
+use crate::output::text::bytes;
 
 /// An export as a page.
 #[must_use]
@@ -24,19 +25,19 @@ pub fn export_page(report: &ExportReport, file: &str, style: Style) -> Page {
 pub fn export_text(report: &ExportReport, file: &str, style: Style) -> String {
     let mut text = format!(
         "{}  {} topic(s), {} group(s), {} request mode(s) of {} (RocketMQ {})   {}\n",
-        style.title(escape(file)),
+        style.title(printable(file)),
         report.topics,
         report.groups,
         report.request_modes,
-        escape(&report.pod),
-        escape(&report.version),
-        style.faint(format!("{}, sha256 {}", bytes(report.bytes), escape(&report.sha256))),
+        printable(&report.pod),
+        printable(&report.version),
+        style.faint(format!("{}, sha256 {}", bytes(report.bytes), printable(&report.sha256))),
     );
     if !report.ordered_topics_left_out.is_empty() {
         text.push_str(&format!(
             "{} {} (--include-ordered takes them along)\n",
             style.warning("left out, because their messages are ordered:"),
-            escape(&report.ordered_topics_left_out.join(", "))
+            printable(&report.ordered_topics_left_out.join(", "))
         ));
     }
     text
@@ -53,7 +54,7 @@ pub fn diff_page(report: &DiffReport, style: Style) -> Page {
 #[must_use]
 pub fn diff_text(report: &DiffReport, style: Style) -> String {
     if report.changes.is_empty() {
-        return format!("{} has what {} has\n", escape(&report.pod), escape(&report.other));
+        return format!("{} has what {} has\n", printable(&report.pod), printable(&report.other));
     }
     let mut table =
         Table::new(["KIND", "NAME", "CHANGE", "FIELD", report.pod.as_str(), report.other.as_str()]);

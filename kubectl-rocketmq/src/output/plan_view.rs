@@ -1,11 +1,11 @@
 //! The plan: what a command would do, one numbered step a line.
 
 use ops::report::{OperationPlan, PlanReport, PlannedStep};
+use rocketmq::text::printable;
 
 use crate::output::document::Document;
 use crate::output::page::Page;
 use crate::output::style::Style;
-use crate::output::text::escape;
 
 /// How a dry run marks its lines, as kubectl does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,19 +58,22 @@ pub fn text(plan: &PlanReport, mark: Mark, style: Style) -> String {
 /// A line for each object that is as it should be.
 #[must_use]
 pub fn unchanged(references: &[String], mark: Mark) -> String {
-    references.iter().map(|reference| format!("{} unchanged{}\n", escape(reference), mark.suffix())).collect()
+    references
+        .iter()
+        .map(|reference| format!("{} unchanged{}\n", printable(reference), mark.suffix()))
+        .collect()
 }
 
 fn operation_text(operation: &OperationPlan, mark: Mark, style: Style) -> String {
-    let id = operation.operation.as_ref().map(|id| format!(", {}", escape(id))).unwrap_or_default();
+    let id = operation.operation.as_ref().map(|id| format!(", {}", printable(id))).unwrap_or_default();
     let mut text = format!(
         "{} {}   {}{}\n",
         style.title("PLAN"),
-        style.title(escape(&operation.title)),
+        style.title(printable(&operation.title)),
         style.faint(format!(
             "cluster {}, namespace {}{id}",
-            escape(&operation.cluster),
-            escape(&operation.namespace)
+            printable(&operation.cluster),
+            printable(&operation.namespace)
         )),
         mark.suffix(),
     );
@@ -83,7 +86,7 @@ fn operation_text(operation: &OperationPlan, mark: Mark, style: Style) -> String
         text.push_str(&format!("  {:>digits$}  {}\n", step.number, step_text(step, style)));
     }
     for stays in &operation.stays {
-        text.push_str(&format!("  {:digits$}  {} {}\n", "", style.title("stays:"), escape(stays)));
+        text.push_str(&format!("  {:digits$}  {} {}\n", "", style.title("stays:"), printable(stays)));
     }
     text
 }
@@ -91,18 +94,18 @@ fn operation_text(operation: &OperationPlan, mark: Mark, style: Style) -> String
 /// One step: its sentence, the values before and after, and where it stands.
 #[must_use]
 pub fn step_text(step: &PlannedStep, style: Style) -> String {
-    let mut text = escape(&step.sentence).into_owned();
+    let mut text = printable(&step.sentence).into_owned();
     match (&step.from, &step.to) {
-        (Some(from), Some(to)) => text.push_str(&format!("   {} -> {}", escape(from), escape(to))),
-        (None, Some(to)) => text.push_str(&format!("   -> {}", escape(to))),
-        (Some(from), None) => text.push_str(&format!("   was {}", escape(from))),
+        (Some(from), Some(to)) => text.push_str(&format!("   {} -> {}", printable(from), printable(to))),
+        (None, Some(to)) => text.push_str(&format!("   -> {}", printable(to))),
+        (Some(from), None) => text.push_str(&format!("   was {}", printable(from))),
         (None, None) => {}
     }
     if let Some(state) = &step.state {
         let state = match state.as_str() {
             "done" | "undone" => style.good(state),
             "to do" => style.faint(state),
-            _ => style.warning(escape(state)),
+            _ => style.warning(printable(state)),
         };
         text.push_str(&format!("   [{state}]"));
     }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ops::progress::{Progress, StepState};
+use rocketmq::text::printable;
 
 use crate::output::style::Style;
-use crate::output::text::{bytes, duration, escape, short_duration};
+use crate::output::text::{bytes, duration, short_duration};
 
 /// Without a terminal, silence never lasts longer than this.
 const HEARTBEAT_EACH: Duration = Duration::from_secs(30);
@@ -87,13 +88,13 @@ impl Narrator {
         let line = match progress {
             Progress::Started { operation, cluster, steps } => Some(format!(
                 "operation {} on cluster {}, {steps} steps",
-                style.title(escape(operation)),
-                escape(cluster)
+                style.title(printable(operation)),
+                printable(cluster)
             )),
             Progress::Waiting { what, rows } => {
                 if let Some(step) = &mut self.step {
-                    step.waiting = Some(escape(what).into_owned());
-                    step.rows = rows.iter().map(|row| escape(row).into_owned()).collect();
+                    step.waiting = Some(printable(what).into_owned());
+                    step.rows = rows.iter().map(|row| printable(row).into_owned()).collect();
                 }
                 None
             }
@@ -105,7 +106,7 @@ impl Narrator {
             }
             Progress::Step { number, total, sentence, state } => {
                 let digits = total.to_string().len();
-                self.step_line(&format!("{number:>digits$}/{total}"), &escape(sentence), state, now, style)
+                self.step_line(&format!("{number:>digits$}/{total}"), &printable(sentence), state, now, style)
             }
         };
         if line.is_some() {
@@ -134,12 +135,14 @@ impl Narrator {
                     StepState::AlreadyDone => line(style.faint("as is  "), ""),
                     StepState::Done => line(style.good("done   "), &format!("  {took}")),
                     StepState::Undone => line(style.good("undone "), &format!("  {took}")),
-                    StepState::Failed(reason) => line(style.bad("failed "), &format!(": {}", escape(reason))),
+                    StepState::Failed(reason) => {
+                        line(style.bad("failed "), &format!(": {}", printable(reason)))
+                    }
                     StepState::Paused(reason) => {
-                        line(style.warning("paused "), &format!(": {}", escape(reason)))
+                        line(style.warning("paused "), &format!(": {}", printable(reason)))
                     }
                     StepState::UndoFailed(reason) => {
-                        line(style.bad("stuck  "), &format!(": {}", escape(reason)))
+                        line(style.bad("stuck  "), &format!(": {}", printable(reason)))
                     }
                     StepState::Running | StepState::Undoing => return None,
                 });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ops::matrix::Matrix;
 use ops::report::{CommandReport, NextCommand, OperationReport, Outcome};
+use rocketmq::text::printable;
 
 use crate::output::document::Document;
 use crate::output::page::Page;
@@ -11,7 +12,7 @@ use crate::output::plan_view::{Mark, unchanged};
 use crate::output::section::Sections;
 use crate::output::style::Style;
 use crate::output::table::Table;
-use crate::output::text::{escape, short_duration};
+use crate::output::text::short_duration;
 
 /// The report as a page.
 #[must_use]
@@ -43,8 +44,8 @@ pub fn next_lines(next: &[NextCommand], style: Style) -> String {
         format!(
             "{}  {}   {}\n",
             style.title("NEXT"),
-            escape(&next.command),
-            style.faint(escape(&next.reason))
+            printable(&next.command),
+            style.faint(printable(&next.reason))
         )
     };
     next.iter().map(line).collect()
@@ -58,8 +59,8 @@ fn operation_text(operation: &OperationReport, style: Style) -> String {
     let took = short_duration(Duration::from_millis(operation.took_millis));
     let mut text = format!(
         "{}: {outcome} in {took}   {}\n",
-        escape(&operation.title),
-        style.faint(escape(&operation.operation))
+        printable(&operation.title),
+        style.faint(printable(&operation.operation))
     );
     let mut sections = Sections::new(style);
     if let Some(matrix) = &operation.matrix {
@@ -71,22 +72,22 @@ fn operation_text(operation: &OperationReport, style: Style) -> String {
             operation
                 .bridges
                 .iter()
-                .map(|bridge| format!("{} at {}", escape(&bridge.pod), escape(&bridge.name_server))),
+                .map(|bridge| format!("{} at {}", printable(&bridge.pod), printable(&bridge.name_server))),
         );
         sections.lines("BRIDGES", lines);
     }
     if let Some(addresses) = &operation.clients_name_servers {
-        sections.line("CLIENTS", format!("namesrvAddr={}", escape(addresses)));
+        sections.line("CLIENTS", format!("namesrvAddr={}", printable(addresses)));
     }
     if !operation.stays.is_empty() {
-        sections.lines("STAYS", operation.stays.iter().map(|stays| escape(stays).into_owned()).collect());
+        sections.lines("STAYS", operation.stays.iter().map(|stays| printable(stays).into_owned()).collect());
     }
     text.push_str(&sections.render());
     text
 }
 
 fn matrix_section(matrix: &Matrix, style: Style, sections: &mut Sections) {
-    let summary = escape(&matrix.summary()).into_owned();
+    let summary = printable(&matrix.summary()).into_owned();
     let summary = if matrix.is_whole() { style.good(summary) } else { style.bad(summary) };
     let mut table = Table::new(["NAME SERVER", "BROKERS SEEN", "TOPICS"]);
     for (name_server, seen) in &matrix.name_servers {

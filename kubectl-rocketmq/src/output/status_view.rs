@@ -7,6 +7,7 @@ use ops::status::{
     AgentCell, BrokerRow, Check, ListState, NameServerRow, OperationLine, Severity, StatusList, StatusReport,
     Verdict,
 };
+use rocketmq::text::printable;
 
 use crate::output::document::Document;
 use crate::output::page::Page;
@@ -14,7 +15,7 @@ use crate::output::report_view::next_lines;
 use crate::output::section::Sections;
 use crate::output::style::Style;
 use crate::output::table::{Cell, Table};
-use crate::output::text::{bytes, count, duration, escape, short_duration};
+use crate::output::text::{bytes, count, duration, short_duration};
 
 /// How much of the page is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +89,7 @@ fn text(report: &StatusReport, columns: Columns, style: Style) -> String {
     brokers(report, columns, style, &mut sections);
     lists(report, style, &mut sections);
     if let Some(addresses) = &report.clients_name_servers {
-        sections.line("CLIENTS", format!("namesrvAddr={}", escape(addresses)));
+        sections.line("CLIENTS", format!("namesrvAddr={}", printable(addresses)));
     }
     text.push('\n');
     text.push_str(&sections.render());
@@ -113,16 +114,16 @@ fn head(report: &StatusReport, style: Style) -> String {
     let mut facts = vec![
         format!("RocketMQ {}", versions(&report.versions.rocketmq)),
         format!("agent {}", versions(&report.versions.agents)),
-        format!("cli {}", escape(&report.versions.cli)),
+        format!("cli {}", printable(&report.versions.cli)),
     ];
-    facts.extend(report.replication_mode.as_ref().map(|mode| format!("replication {}", escape(mode))));
-    facts.extend(report.storage_mode.as_ref().map(|mode| format!("storage {}", escape(mode))));
+    facts.extend(report.replication_mode.as_ref().map(|mode| format!("replication {}", printable(mode))));
+    facts.extend(report.storage_mode.as_ref().map(|mode| format!("storage {}", printable(mode))));
     format!(
         "{}  {}  {}{trouble}   {}\n{}\n",
-        style.title(escape(&report.cluster)),
-        escape(&report.namespace),
+        style.title(printable(&report.cluster)),
+        printable(&report.namespace),
         verdict(report.verdict, style),
-        style.faint(escape(&collected)),
+        style.faint(printable(&collected)),
         facts.join("   "),
     )
 }
@@ -138,10 +139,10 @@ fn verdict(verdict: Verdict, style: Style) -> String {
 fn versions(versions: &BTreeMap<String, usize>) -> String {
     match versions.len() {
         0 => "-".to_owned(),
-        1 => versions.keys().map(|version| escape(version).into_owned()).collect(),
+        1 => versions.keys().map(|version| printable(version).into_owned()).collect(),
         _ => {
             let each =
-                versions.iter().rev().map(|(version, number)| format!("{} ({number})", escape(version)));
+                versions.iter().rev().map(|(version, number)| format!("{} ({number})", printable(version)));
             each.collect::<Vec<_>>().join(" ")
         }
     }
@@ -156,16 +157,16 @@ fn time_of_day(moment: &str) -> String {
 
 fn operation_line(operation: &OperationLine, style: Style) -> String {
     let holder =
-        operation.holder.as_ref().map(|holder| format!("   by {}", escape(holder))).unwrap_or_default();
+        operation.holder.as_ref().map(|holder| format!("   by {}", printable(holder))).unwrap_or_default();
     format!(
         "{}  {} {}   {} at step {}/{}: {}{holder}\n",
         style.title("OPERATION"),
-        escape(&operation.operation),
-        escape(&operation.title),
-        style.warning(escape(&operation.state)),
+        printable(&operation.operation),
+        printable(&operation.title),
+        style.warning(printable(&operation.state)),
         operation.step,
         operation.steps,
-        escape(&operation.sentence),
+        printable(&operation.sentence),
     )
 }
 
@@ -176,12 +177,12 @@ fn check_lines(check: &Check, style: Style) -> String {
     };
     let mut lines = format!(
         "{word}  {}: {}  {}\n",
-        escape(&check.subject),
-        escape(&check.message),
+        printable(&check.subject),
+        printable(&check.message),
         style.faint(check.id)
     );
     if let Some(hint) = &check.hint {
-        lines.push_str(&format!("       fix: {}\n", escape(hint)));
+        lines.push_str(&format!("       fix: {}\n", printable(hint)));
     }
     lines
 }
@@ -302,7 +303,7 @@ fn lists(report: &StatusReport, style: Style, sections: &mut Sections) {
     let generation = report.name_servers.desired_generation;
     sections.line(
         "LIST DESIRED",
-        format!("{}   {}", escape(&desired.join(";")), style.faint(format!("generation {generation}"))),
+        format!("{}   {}", printable(&desired.join(";")), style.faint(format!("generation {generation}"))),
     );
     let mut headers = vec!["BROKER POD".to_owned(), "FILE".to_owned(), "LIVE".to_owned()];
     headers.extend(desired.iter().map(|address| format!("AT {}", short_address(address))));
@@ -326,7 +327,7 @@ fn owner(row: &BrokerRow, address: &str, style: Style) -> Cell {
         None => unread(),
         Some(cell) => match cell.owner {
             owner @ ("broker" | "bridge") => Cell::styled(style.good(owner)),
-            other => Cell::styled(style.bad(escape(other))),
+            other => Cell::styled(style.bad(printable(other))),
         },
     }
 }
@@ -342,7 +343,7 @@ fn same(list: &[String], desired: &[String], style: Style) -> Cell {
     } else if list.is_empty() {
         Cell::styled(style.bad("none"))
     } else {
-        Cell::styled(style.bad(escape(&list.join(";"))))
+        Cell::styled(style.bad(printable(&list.join(";"))))
     }
 }
 

@@ -3,7 +3,9 @@
 //! Own code because table crates measure and wrap what they are given: here cells may carry colour, text from the
 //! cluster is escaped on its way in, and a section's title stands in a column of its own before the headers.
 
-use crate::output::text::{escape, width};
+use rocketmq::text::printable;
+
+use crate::output::text::width;
 
 /// Spaces between two columns.
 const GAP: usize = 2;
@@ -16,7 +18,7 @@ const EMPTY: &str = "-";
 pub struct Cell(String);
 
 impl Cell {
-    /// Text of our own, colour included. Whatever came from the cluster must be in `escape`d already.
+    /// Text of our own, colour included. Whatever came from the cluster must be [`printable`] already.
     #[must_use]
     pub fn styled(text: String) -> Self {
         Self(text)
@@ -25,7 +27,7 @@ impl Cell {
 
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
-        Self(if text.is_empty() { EMPTY.to_owned() } else { escape(text).into_owned() })
+        Self(if text.is_empty() { EMPTY.to_owned() } else { printable(text).into_owned() })
     }
 }
 

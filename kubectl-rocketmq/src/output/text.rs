@@ -1,39 +1,8 @@
-//! Text that comes from the cluster, made safe for a terminal, and small words for numbers and durations.
+//! How wide text is, and small words for numbers and durations.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
-
-/// Escapes control characters. Names, log lines and messages come from brokers and from whoever may write to
-/// Kubernetes: an escape sequence among them must not move the cursor or forge a line.
-#[must_use]
-pub fn escape(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        match character {
-            '\n' => escaped.push_str("\\n"),
-            '\r' => escaped.push_str("\\r"),
-            '\t' => escaped.push_str("\\t"),
-            _ if is_unsafe(character) => {
-                // Writing to a String does not fail.
-                let _ = write!(escaped, "\\u{{{:x}}}", u32::from(character));
-            }
-            _ => escaped.push(character),
-        }
-    }
-    Cow::Owned(escaped)
-}
-
-/// Control characters (C0, DEL, C1) and those that turn or hide the text around them.
-pub(crate) fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
 
 /// How many columns a text takes on a terminal, colour codes not counted.
 #[must_use]
@@ -105,17 +74,6 @@ pub fn count(number: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_are_shown_not_obeyed() {
-        let check = |input: &str, expected: &str| assert_eq!(escape(input), expected, "{input:?}");
-        check("orders", "orders");
-        check("主题", "主题");
-        check("a\u{1b}[2Jb", "a\\u{1b}[2Jb");
-        check("a\r\nb\tc", "a\\r\\nb\\tc");
-        check("\u{9b}31m", "\\u{9b}31m");
-        check("abc\u{202e}txt", "abc\\u{202e}txt");
-    }
 
     #[test]
     fn width_counts_columns_not_bytes() {

@@ -1,24 +1,24 @@
 //! `version`: everything that takes part, and how old it is.
 
 use ops::version::VersionReport;
+use rocketmq::text::printable;
 
 use crate::output::document::Document;
 use crate::output::page::Page;
 use crate::output::section::Sections;
 use crate::output::style::Style;
-use crate::output::text::escape;
 
 /// The versions as a page.
 #[must_use]
 pub fn page(report: &VersionReport, style: Style) -> Page {
     let mut sections = Sections::new(style);
-    sections.line("cli", escape(&report.cli));
-    sections.line("protocol", escape(&report.protocol));
+    sections.line("cli", printable(&report.cli));
+    sections.line("protocol", printable(&report.protocol));
     if let Some(kubernetes) = &report.kubernetes {
-        sections.line("kubernetes", escape(kubernetes));
+        sections.line("kubernetes", printable(kubernetes));
     }
     let agents =
-        report.agents.iter().map(|(version, number)| format!("{} ({number})", escape(version))).collect();
+        report.agents.iter().map(|(version, number)| format!("{} ({number})", printable(version))).collect();
     sections.lines("agents", agents);
     Page { text: sections.render(), document: Document::new(report), names: Vec::new() }
 }

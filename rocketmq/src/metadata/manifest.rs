@@ -7,6 +7,7 @@ use crate::metadata::bundle::BundleError;
 use crate::metadata::digest::Sum;
 use crate::metadata::{Origin, Table};
 use crate::model::version::Version;
+use crate::text::printable;
 
 /// The name of that entry.
 pub const MANIFEST_FILE: &str = "manifest.json";
@@ -94,7 +95,7 @@ impl Manifest {
             }
         }
         for (at, file) in self.files.iter().enumerate() {
-            let name = file.name.escape_debug();
+            let name = printable(&file.name);
             if Table::of_file(&file.name).is_none() {
                 return Err(format!("it names `{name}`, which is no file of a bundle"));
             }

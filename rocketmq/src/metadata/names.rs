@@ -4,6 +4,7 @@
 use crate::metadata::sanitise::{is_own_topic, keeps_group};
 use crate::metadata::{Entry, Origin, RETRY_PREFIX};
 use crate::model::name::{self, InvalidName};
+use crate::text::printable;
 
 /// The longest name of a group (`Validators.CHARACTER_MAX_LENGTH`, all tags). Topics of users end at 127 from 4.9 on,
 /// older ones go up to this too.
@@ -28,7 +29,7 @@ pub enum InvalidEntry {
     #[error("{0} is one that a broker makes for itself")]
     Own(String),
     /// A name that cannot be shown.
-    #[error("{} has a name that is empty, too long or has control characters", .0.escape_debug())]
+    #[error("{} has a name that is empty, too long or has control characters", printable(.0))]
     Unprintable(String),
     /// A topic with more queues than any broker has.
     #[error("{0} has more than {MOST_QUEUES} queues")]

@@ -16,7 +16,10 @@ pub(crate) fn check(what: &'static str, name: &str, longest: usize) -> Result<()
         return refuse("it is empty".to_owned());
     }
     if let Some(bad) = name.chars().find(|c| !(c.is_ascii_alphanumeric() || "_-%|".contains(*c))) {
-        return refuse(format!("`{}` is not allowed, only letters, digits and _-%|", bad.escape_debug()));
+        return refuse(format!(
+            "`{}` is not allowed, only letters, digits and _-%|",
+            crate::text::printable(bad.encode_utf8(&mut [0; 4]))
+        ));
     }
     if name.len() > longest {
         return refuse(format!("it has {} characters, {longest} are allowed", name.len()));

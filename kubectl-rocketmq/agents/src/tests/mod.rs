@@ -90,7 +90,7 @@ async fn an_error_of_the_agent_is_told_without_its_control_characters() {
     let error = agents.ask(&FakeAgent::peer(), None, |agent| async move { agent.describe().await }).await;
     assert_eq!(
         error.unwrap_err().to_string(),
-        "agent of pod `demo-0-master-0` cannot answer `Describe`: cannot [31m look at myself"
+        "agent of pod `demo-0-master-0` cannot answer `Describe`: cannot\\u{1b}[31m look\\nat myself"
     );
 }
 

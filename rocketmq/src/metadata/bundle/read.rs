@@ -10,6 +10,7 @@ use crate::metadata::files::{self, FILE_LIMIT, FileError};
 use crate::metadata::manifest::{FORMAT, MANIFEST_FILE, Manifest, ManifestFile};
 use crate::metadata::ustar::{self, Announced, BLOCK, Block, HeaderError};
 use crate::metadata::{Metadata, Table};
+use crate::text::printable;
 
 /// The largest manifest: it names four files at most.
 const MANIFEST_LIMIT: u64 = 64 << 10;
@@ -53,7 +54,7 @@ pub enum BundleError {
     #[error("bundle has a header with a malformed {0}")]
     Header(&'static str),
     /// An entry is no regular file.
-    #[error("bundle has `{}`, which is {kind}; only regular files are taken", name.escape_debug())]
+    #[error("bundle has `{}`, which is {kind}; only regular files are taken", printable(name))]
     Kind {
         /// The entry.
         name: String,
@@ -61,13 +62,13 @@ pub enum BundleError {
         kind: &'static str,
     },
     /// An entry has a name that no file of a bundle has.
-    #[error("bundle has `{}`, which is no file of a bundle", .0.escape_debug())]
+    #[error("bundle has `{}`, which is no file of a bundle", printable(.0))]
     Name(String),
     /// An entry is there twice.
     #[error("bundle has {0} twice")]
     Twice(String),
     /// The manifest is not where it must be.
-    #[error("bundle begins with `{}` instead of {MANIFEST_FILE}", .0.escape_debug())]
+    #[error("bundle begins with `{}` instead of {MANIFEST_FILE}", printable(.0))]
     ManifestNotFirst(String),
     /// A file is too large.
     #[error("{name} in the bundle has {bytes} bytes, {limit} are allowed")]

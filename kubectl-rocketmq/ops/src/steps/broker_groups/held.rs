@@ -1,6 +1,7 @@
 //! What somebody still wants of leaving brokers, as rows of one table. Pure.
 
 use rocketmq::model::backlog::{Kind, Row};
+use rocketmq::text::printable;
 use serde::{Deserialize, Serialize};
 
 /// Whoever reads a table cannot do more with a longer one.
@@ -59,7 +60,7 @@ impl Held {
         let clients = if *offline { "offline".to_owned() } else { clients.join(", ") };
         let parts = [clients, detail.clone()];
         let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-        if parts.is_empty() { "-".to_owned() } else { printable(&parts.join("; ")) }
+        if parts.is_empty() { "-".to_owned() } else { printable(&parts.join("; ")).into_owned() }
     }
 }
 
@@ -98,8 +99,8 @@ pub(crate) fn lines<const N: usize>(
         let of = [
             held.broker.clone(),
             kind.word().to_owned(),
-            printable(topic),
-            printable(group),
+            printable(topic).into_owned(),
+            printable(group).into_owned(),
             messages.to_string(),
         ];
         line(of, cells(held), held.whose())
@@ -123,11 +124,6 @@ pub(crate) fn lines<const N: usize>(
         text.push(format!("and {} more with {messages} message(s)", rest.len()));
     }
     text
-}
-
-/// Names of topics and clients come from others: none of them makes a line of its own.
-fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
 #[cfg(test)]
@@ -164,7 +160,7 @@ pub(crate) mod tests {
         BROKER    KIND         TOPIC                GROUP    UNREAD  CLIENTS
         broker-1  retry        %RETRY%audit         audit    37      offline
         broker-1  unread       orders               billing  7       c1@10.0.0.7:50122; no member subscribes to it
-        broker-1  dead-letter  %DLQ%x�error: y      x        2       -
+        broker-1  dead-letter  %DLQ%x\nerror: y     x        2       -
         broker-1  delayed      SCHEDULE_TOPIC_XXXX  -        1       level 17 (1h)
         ");
         assert_eq!(
