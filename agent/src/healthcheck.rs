@@ -1,4 +1,8 @@
 //! The probes' question to the running agent.
+//!
+//! The kubelet asks whether a pod is ready each 5 s, and would see one that becomes ready in between up to 5 s later. To
+//! ask more often would cost each pod a process a second for its whole life. So the question for `ready` waits for the
+//! answer yes: one is always under way, and the pod is ready at once.
 
 use std::time::Duration;
 
@@ -10,7 +14,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::args::Service;
 
 /// Below the probes' own 5 s, so that the answer is ours.
-const DEADLINE: Duration = Duration::from_secs(4);
+pub const DEADLINE: Duration = Duration::from_secs(4);
 
 /// Why a probe fails.
 #[derive(Debug, thiserror::Error)]
@@ -36,21 +40,29 @@ pub enum Unhealthy {
     Not(&'static str),
 }
 
-/// Asks the agent on this port of the loopback.
-pub async fn check(service: Service, port: u16) -> Result<(), Unhealthy> {
+/// Asks the agent on this port of the loopback, for so long at most.
+pub async fn check(service: Service, port: u16, patience: Duration) -> Result<(), Unhealthy> {
+    let no = Err(Unhealthy::Not(service.name()));
+    tokio::time::timeout(patience, ask(service, port)).await.unwrap_or(no)
+}
+
+async fn ask(service: Service, port: u16) -> Result<(), Unhealthy> {
     let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}"))
         .map(|endpoint| endpoint.connect_timeout(DEADLINE).timeout(DEADLINE))
         .map_err(|source| Unhealthy::Transport { port, source })?;
     let channel: Channel =
         endpoint.connect().await.map_err(|source| Unhealthy::Transport { port, source })?;
     let request = HealthCheckRequest { service: service.name().to_owned() };
-    let answer = HealthClient::new(channel)
-        .check(request)
-        .await
-        .map_err(|source| Unhealthy::Call { port, source: Box::new(source) })?;
-    if answer.get_ref().status == ServingStatus::Serving as i32 {
-        Ok(())
-    } else {
-        Err(Unhealthy::Not(service.name()))
+    let failed = |source| Unhealthy::Call { port, source: Box::new(source) };
+    // The first answer is what holds now, and each further one a change of it.
+    let mut answers = HealthClient::new(channel).watch(request).await.map_err(failed)?.into_inner();
+    while let Some(answer) = answers.message().await.map_err(failed)? {
+        if answer.status == ServingStatus::Serving as i32 {
+            return Ok(());
+        }
+        if service != Service::Ready {
+            break;
+        }
     }
+    Err(Unhealthy::Not(service.name()))
 }

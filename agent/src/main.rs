@@ -31,7 +31,7 @@ async fn execute(command: Command) -> Result<(), Box<dyn std::error::Error>> {
         Command::Run(args) => Ok(run::run(args.into_config()?).await?),
         Command::Healthcheck(args) => {
             let usual = agent::config::Ports::of(Role::from(args.role)).grpc;
-            Ok(healthcheck::check(args.service, args.port.unwrap_or(usual)).await?)
+            Ok(healthcheck::check(args.service, args.port.unwrap_or(usual), healthcheck::DEADLINE).await?)
         }
     }
 }

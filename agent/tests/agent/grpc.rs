@@ -1,6 +1,7 @@
 //! What the CLI asks: the proof, the fence, and the answers.
 
 use std::fs;
+use std::time::Duration;
 
 use agent::args::Service;
 use agent::healthcheck;
@@ -213,6 +214,27 @@ async fn whoever_is_connected_to_the_name_server_is_named() {
     assert!(answer.remote_addresses.contains(&own), "{own} in {:?}", answer.remote_addresses);
 }
 
+/// How long a probe waits here for what does not come.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+#[tokio::test]
+async fn a_pod_is_seen_to_be_ready_by_a_probe_that_began_before() {
+    let version = Version::V5_3_3;
+    let server = name_server(version).await;
+    let broker = broker_at(version, &[&server]).await;
+    let pod = Pod::of_broker(&broker, Some(version));
+    let served = Served::start(&pod).await;
+    let agent = &served.running.agent;
+    let (ready, ()) =
+        tokio::join!(healthcheck::check(Service::Ready, served.port, Duration::from_secs(20)), async {
+            // As long as the gate is closed the first answer is no.
+            let gate = healthcheck::check(Service::Startup, served.port, PATIENCE).await;
+            assert!(gate.is_err() && !agent.gate.borrow().open);
+            pod.mount_list(1, &[&server]);
+        });
+    assert!(ready.is_ok(), "{ready:?}");
+}
+
 #[tokio::test]
 async fn probes_see_the_gate_rocketmq_and_the_agent() {
     let version = Version::V5_3_3;
@@ -221,7 +243,7 @@ async fn probes_see_the_gate_rocketmq_and_the_agent() {
     let pod = Pod::of_broker(&broker, Some(version));
     let served = Served::start(&pod).await;
     let until = async |service: Service, healthy: bool| {
-        while healthcheck::check(service, served.port).await.is_ok() != healthy {
+        while healthcheck::check(service, served.port, PATIENCE).await.is_ok() != healthy {
             tokio::task::yield_now().await;
         }
     };

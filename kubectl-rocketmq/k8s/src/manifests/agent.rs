@@ -21,6 +21,7 @@ pub(super) fn container(image: &str, environment: Vec<EnvVar>, mounts: Vec<Volum
         restart_policy: Some("Always".to_owned()),
         // The gate may stay closed for as long as an import takes.
         startup_probe: Some(probe("startup", 1, i32::MAX)),
+        // It waits for a yes by itself, so that a pod is seen to be ready at once.
         readiness_probe: Some(probe("ready", 5, 3)),
         liveness_probe: Some(probe("live", 10, 6)),
         resources: Some(resources()),
