@@ -175,6 +175,19 @@ fn wrong_usage_is_exit_code_2_and_says_what_is_wrong() {
         &["scale", "broker", "demo", "--size", "1", "--drain-timeout", "90"],
         "a unit is missing, for example 90s",
     );
+    for period in ["500ms", "61m"] {
+        check(
+            &["scale", "nameservice", "demo", "--size", "1", "--client-route-period", period],
+            &format!(
+                "error: invalid value '{period}' for '--client-route-period <DURATION>': clients fetch their routes each \
+                 1s to 1h"
+            ),
+        );
+    }
+    check(
+        &["scale", "broker", "demo", "--replicas", "1", "--client-route-period", "1m"],
+        "error: the argument '--replicas <N>' cannot be used with '--client-route-period <DURATION>'",
+    );
     check(&["apply"], "error: no file is named\n\nhint: kubectl rocketmq apply -f FILE");
     check(&["delete"], "error: nothing is named to delete\nnothing was changed");
     check(&["delete", "broker"], "error: `broker` needs a name, for example `broker demo`");

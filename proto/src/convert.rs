@@ -10,8 +10,8 @@ use rocketmq::model::route::{RegisteredBroker, TopicRow};
 
 use crate::describe::{
     Applied, Backlog, BrokerFacts, BrokerList, BundleDescription, Commit, Describe, ExportOptions, Gate,
-    ListMode, MetadataState, OldData, OnlineGroup, Owner, PreparedExport, Process, Registration, Role,
-    Volume,
+    Holding, ListMode, MetadataState, OldData, OnlineGroup, Owner, PreparedExport, Process, Registration,
+    Role, Volume,
 };
 use crate::{ProtocolRange, pb};
 
@@ -66,7 +66,6 @@ same_fields!(
 same_fields!(Subscription, Subscription { topic, group });
 same_fields!(ExportOptions, ExportOptions { sanitised, ordered });
 same_fields!(Applied, ApplyMetadataResponse { topics, groups, request_modes, offsets });
-same_fields!(OnlineGroup, OnlineGroup { group, clients, silent_clients, unheld_queues });
 same_fields!(
     BrokerFacts,
     BrokerFactsResponse {
@@ -162,6 +161,38 @@ impl TryFrom<pb::Registration> for Registration {
             reason: message.reason,
             since_millis: message.since_millis,
         })
+    }
+}
+
+impl From<OnlineGroup> for pb::OnlineGroup {
+    fn from(group: OnlineGroup) -> Self {
+        let holding = |holding: Holding| pb::Holding {
+            client: holding.client,
+            queues_by_broker: holding.queues_by_broker.into_iter().collect(),
+        };
+        Self {
+            group: group.group,
+            clients: group.clients,
+            silent_clients: group.silent_clients,
+            unheld_queues: group.unheld_queues,
+            holdings: group.holdings.into_iter().map(holding).collect(),
+        }
+    }
+}
+
+impl From<pb::OnlineGroup> for OnlineGroup {
+    fn from(message: pb::OnlineGroup) -> Self {
+        let holding = |holding: pb::Holding| Holding {
+            client: holding.client,
+            queues_by_broker: holding.queues_by_broker.into_iter().collect(),
+        };
+        Self {
+            group: message.group,
+            clients: message.clients,
+            silent_clients: message.silent_clients,
+            unheld_queues: message.unheld_queues,
+            holdings: message.holdings.into_iter().map(holding).collect(),
+        }
     }
 }
 

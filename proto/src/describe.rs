@@ -1,5 +1,7 @@
 //! What an agent tells of itself and its neighbour, as plain values.
 
+use std::collections::BTreeMap;
+
 use rocketmq::metadata::TableDigest;
 use rocketmq::model::backlog::Row;
 use rocketmq::model::name_server::NameServerList;
@@ -155,6 +157,17 @@ pub struct OnlineGroup {
     pub silent_clients: Vec<String>,
     /// `topic:queue` of this broker, subscribed to but held by nobody.
     pub unheld_queues: Vec<String>,
+    /// What each client holds that said it; an agent from before this was asked for tells of none.
+    pub holdings: Vec<Holding>,
+}
+
+/// What one client holds right now, of all brokers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Its id.
+    pub client: String,
+    /// How many queues, by broker group; all queues of a topic that are held as one count as one.
+    pub queues_by_broker: BTreeMap<String, u32>,
 }
 
 /// How a broker takes a new list while it runs.

@@ -1,11 +1,11 @@
-//! Which members of which groups hold the queues of the broker: a new broker is opened to producers when every queue of
-//! its topics has a reader.
+//! Which members of which groups hold the queues of the broker, and of others: a new broker is opened to producers when
+//! every queue of its topics has a reader, and one that leaves is stopped when nobody holds a queue of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, future, stream};
-use proto::describe::OnlineGroup;
+use proto::describe::{Holding, OnlineGroup};
 use rocketmq::metadata::{keeps_group, walk};
 use rocketmq::model::route::MessageQueue;
 use rocketmq::remoting::client::Client;
@@ -60,24 +60,38 @@ async fn look_at(
     let mut clients: Vec<String> = connections.members.into_iter().map(|member| member.client_id).collect();
     clients.sort();
     clients.dedup();
-    if connections.broadcasting {
-        // Each member reads every queue as soon as it knows it; nothing is divided.
-        return OnlineGroup { group, clients, silent_clients: Vec::new(), unheld_queues: Vec::new() };
-    }
     let impatient = &client.with_deadline(CLIENT_DEADLINE);
     let asked = clients.iter().map(|id| impatient.consumer_running_info(&group, id));
-    let (mut silent_clients, mut held) = (Vec::new(), BTreeSet::new());
+    let (mut silent_clients, mut holdings, mut held) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (id, answer) in clients.iter().zip(future::join_all(asked).await) {
         match answer {
-            Ok(answer) => held.extend(answer.value),
+            // It reads what it wants, and does not say so.
+            Ok(answer) if connections.pulls && answer.value.is_empty() => silent_clients.push(id.clone()),
+            Ok(answer) => {
+                holdings.push(holding(id, &answer.value));
+                held.extend(answer.value);
+            }
             Err(error) => {
                 tracing::debug!(group, client = id, %error, "a client does not say what it holds");
                 silent_clients.push(id.clone());
             }
         }
     }
-    let unheld_queues = unheld(broker_name, readable, connections.subscriptions.keys(), &held);
-    OnlineGroup { group, clients, silent_clients, unheld_queues }
+    // Where each member reads every queue as soon as it knows it, nothing is divided.
+    let unheld_queues = match connections.broadcasting {
+        true => Vec::new(),
+        false => unheld(broker_name, readable, connections.subscriptions.keys(), &held),
+    };
+    OnlineGroup { group, clients, silent_clients, unheld_queues, holdings }
+}
+
+/// How many queues of each broker group a client holds.
+fn holding(client: &str, queues: &[MessageQueue]) -> Holding {
+    let mut queues_by_broker = BTreeMap::new();
+    for queue in queues {
+        *queues_by_broker.entry(queue.broker_name.clone()).or_default() += 1;
+    }
+    Holding { client: client.to_owned(), queues_by_broker }
 }
 
 /// `topic:queue` of each queue of this broker that is subscribed to and not held. A pop consumer holds number -1, which is

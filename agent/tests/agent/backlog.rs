@@ -80,7 +80,10 @@ impl Draining {
     fn online(&self, group: &str, topics: &[&str], broadcasting: bool) {
         let subscriptions = topics.iter().map(|topic| ((*topic).to_owned(), "*".to_owned())).collect();
         let members = BTreeMap::from([(format!("{group}-1"), None)]);
-        self.broker.set_online(group, Some(OnlineGroup { subscriptions, broadcasting, members }));
+        self.broker.set_online(
+            group,
+            Some(OnlineGroup { subscriptions, broadcasting, members, ..OnlineGroup::default() }),
+        );
     }
 }
 
@@ -293,7 +296,7 @@ async fn a_long_list_of_clients_is_cut() {
     it.broker.set_queue("orders", 0, 0, 1);
     let members = (0..30).map(|number| (format!("c{number:02}"), None)).collect();
     let subscriptions = BTreeMap::from([("orders".to_owned(), "*".to_owned())]);
-    it.broker.set_online("billing", Some(OnlineGroup { subscriptions, broadcasting: false, members }));
+    it.broker.set_online("billing", Some(OnlineGroup { subscriptions, members, ..OnlineGroup::default() }));
     let clients = it.ask().await.unwrap().rows.remove(0).clients;
     assert_eq!((clients.len(), clients[0].as_str()), (21, "c00@127.0.0.1:40000"));
     assert_eq!(clients[20], "and 10 more");

@@ -221,6 +221,11 @@ async fn subscriptions_are_those_with_offsets_and_those_of_groups_that_are_onlin
     }
 }
 
+fn holding(client: &str, queues: &[(&str, u32)]) -> proto::describe::Holding {
+    let queues_by_broker = queues.iter().map(|(broker, queues)| ((*broker).to_owned(), *queues)).collect();
+    proto::describe::Holding { client: client.to_owned(), queues_by_broker }
+}
+
 #[tokio::test]
 async fn consumers_tell_which_queues_of_this_broker_nobody_holds() {
     for version in VERSIONS {
@@ -234,6 +239,7 @@ async fn consumers_tell_which_queues_of_this_broker_nobody_holds() {
             subscriptions: [("orders".to_owned(), "*".to_owned()), ("elsewhere".to_owned(), "*".to_owned())]
                 .into(),
             broadcasting,
+            pulls: false,
             members: members.iter().map(|(id, held)| ((*id).to_owned(), held.clone())).collect(),
         };
         let ask = async || -> Vec<proto::describe::OnlineGroup> {
@@ -250,14 +256,33 @@ async fn consumers_tell_which_queues_of_this_broker_nobody_holds() {
             clients: ["one", "other", "silent"].map(str::to_owned).into(),
             silent_clients: vec!["silent".into()],
             unheld_queues: vec!["orders:1".into(), "orders:3".into()],
+            holdings: vec![
+                holding("one", &[("demo-0", 1), ("demo-1", 1)]),
+                holding("other", &[("demo-0", 1)]),
+            ],
         };
         assert_eq!(ask().await, [expected], "{version}");
 
-        let all = (0..4).map(|id| queue("demo-0", id)).collect();
-        source.broker.set_online("billing", Some(group(&[("one", Some(all))], false)));
+        let all: Vec<_> = (0..4).map(|id| queue("demo-0", id)).collect();
+        source.broker.set_online("billing", Some(group(&[("one", Some(all.clone()))], false)));
         assert_eq!(ask().await[0].unheld_queues, [""; 0]);
-        source.broker.set_online("billing", Some(group(&[("one", None)], true)));
-        let broadcasting = &ask().await[0];
-        assert!(broadcasting.unheld_queues.is_empty() && broadcasting.silent_clients.is_empty());
+
+        let broadcasting = group(&[("one", Some(vec![queue("demo-0", 0)])), ("silent", None)], true);
+        source.broker.set_online("billing", Some(broadcasting));
+        let told = &ask().await[0];
+        assert_eq!(
+            (&told.unheld_queues[..], &told.silent_clients[..]),
+            (&[][..], &["silent".to_owned()][..])
+        );
+        assert_eq!(told.holdings, [holding("one", &[("demo-0", 1)])]);
+
+        // Pull consumers answer, but with an empty table, whatever they read.
+        let pulls = group(&[("one", Some(Vec::new())), ("other", Some(all))], false);
+        source.broker.set_online("billing", Some(OnlineGroup { pulls: true, ..pulls }));
+        let told = &ask().await[0];
+        assert_eq!(told.silent_clients, ["one"]);
+        assert_eq!(told.holdings, [holding("other", &[("demo-0", 4)])]);
+        source.broker.set_online("billing", Some(group(&[("idle", Some(Vec::new()))], false)));
+        assert_eq!(ask().await[0].holdings, [holding("idle", &[])]);
     }
 }

@@ -2,8 +2,8 @@
 
 pub use proto::describe::{
     Applied, Backlog, BrokerFacts, BrokerList, BundleDescription, Commit, Describe, ExportOptions, Gate,
-    ListMode, MetadataState, OldData, OnlineGroup, Owner, PreparedExport, Process, Registration, Role,
-    Volume,
+    Holding, ListMode, MetadataState, OldData, OnlineGroup, Owner, PreparedExport, Process, Registration,
+    Role, Volume,
 };
 pub use proto::proof::ClusterKey;
 pub use proto::{PROTOCOL, ProtocolRange};

@@ -21,6 +21,7 @@
 //! Every report is a plain value that serialises in camelCase with units in names. Every failure is an
 //! [`error::OpsError`], whose kind the exit code follows.
 
+pub mod clients;
 pub mod command;
 pub mod error;
 pub mod history;

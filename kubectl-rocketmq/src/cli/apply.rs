@@ -3,7 +3,7 @@
 use clap::Args;
 use ops::command::{self, ApplyRequest};
 
-use crate::cli::change::{self, ChangeArgs, WaitArgs};
+use crate::cli::change::{self, ChangeArgs, ClientArgs, WaitArgs};
 use crate::cli::context::Context;
 use crate::cli::sources::FileArgs;
 use crate::failure::{ExitStatus, Failure};
@@ -49,6 +49,9 @@ pub struct ApplyArgs {
     /// What is waited for.
     #[command(flatten)]
     pub wait: WaitArgs,
+    /// Whom it is waited for.
+    #[command(flatten)]
+    pub clients: ClientArgs,
 }
 
 /// Applies documents.
@@ -65,6 +68,7 @@ pub async fn run(context: &mut Context, arguments: &ApplyArgs) -> Result<ExitSta
         sources,
         rocketmq_version: arguments.rocketmq_version.clone(),
         agent_image: arguments.agent_image.clone(),
+        route_period: arguments.clients.client_route_period,
     };
     let session = context.connect().await?;
     let prepared = context.reading(command::apply(&session, &request)).await?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use ops::clients::RoutePeriod;
 use ops::command::{Prepared, RunOptions, WaitFor};
 
 use crate::cli::confirm;
@@ -57,6 +58,21 @@ pub struct WaitArgs {
     /// What to wait for: matrix, every name server has every route; owned, every registration is the broker's own too
     #[arg(long, value_enum, value_name = "WHAT", default_value = "matrix")]
     pub wait: Wait,
+}
+
+/// What is known of the clients, of verbs that wait for them.
+#[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = "Change")]
+pub struct ClientArgs {
+    /// How often clients fetch their routes: the longest pollNameServerInterval that an application sets, 1s to 1h. Every
+    /// wait for clients follows it
+    #[arg(long, value_name = "DURATION", value_parser = route_period, default_value = "30s")]
+    pub client_route_period: RoutePeriod,
+}
+
+fn route_period(text: &str) -> Result<RoutePeriod, String> {
+    RoutePeriod::new(duration::parse(text)?)
+        .ok_or_else(|| "clients fetch their routes each 1s to 1h".to_owned())
 }
 
 /// A value of `--wait`.

@@ -8,7 +8,7 @@ use ops::command::{
     ScaleReplicasRequest,
 };
 
-use crate::cli::change::{self, ChangeArgs, WaitArgs};
+use crate::cli::change::{self, ChangeArgs, ClientArgs, WaitArgs};
 use crate::cli::context::Context;
 use crate::cli::duration;
 use crate::cli::object::ObjectArgs;
@@ -38,6 +38,9 @@ Examples:
   # The same, and see each group that holds it back
   kubectl rocketmq scale broker demo --size 2 -n mq --watch
 
+  # Where an application sets pollNameServerInterval to a minute
+  kubectl rocketmq scale broker demo --size 2 --client-route-period 1m -n mq
+
   # A second slave for each master
   kubectl rocketmq scale broker demo --replicas 2 -n mq
 
@@ -63,6 +66,9 @@ pub struct ScaleArgs {
     /// What is waited for.
     #[command(flatten)]
     pub wait: WaitArgs,
+    /// Whom it is waited for.
+    #[command(flatten)]
+    pub clients: ClientArgs,
 }
 
 /// Flags of `scale broker` alone.
@@ -71,7 +77,7 @@ pub struct ScaleArgs {
 pub struct GroupArgs {
     /// How many slaves each master shall have, instead of `--size`
     #[arg(long, value_name = "N", value_parser = size, conflicts_with_all = ["size", "from", "include_ordered",
-        "old_data", "drain_timeout", "force"])]
+        "old_data", "drain_timeout", "force", "client_route_period"])]
     pub replicas: Option<u32>,
     /// Pod of the broker whose topics and groups new ones get; `spec.scalePodName` if absent, else the first master
     #[arg(long, value_name = "POD")]
@@ -146,7 +152,8 @@ fn size(text: &str) -> Result<u32, String> {
 /// # Errors
 /// As [`change::carry_out`], and for words that name nothing to scale.
 pub async fn run(context: &mut Context, arguments: &ScaleArgs) -> Result<ExitStatus, Failure> {
-    let ScaleArgs { object, size, groups, change, wait } = arguments;
+    let ScaleArgs { object, size, groups, change, wait, clients } = arguments;
+    let route_period = clients.client_route_period;
     let Some(object) = object.reference()? else {
         return Err(Failure::new(ExitStatus::Usage, "nothing is named to scale")
             .hint("kubectl rocketmq scale nameservice NAME --size N"));
@@ -178,10 +185,11 @@ pub async fn run(context: &mut Context, arguments: &ScaleArgs) -> Result<ExitSta
             include_ordered: groups.include_ordered,
             old_data: groups.old_data(),
             drain: groups.drain(),
+            route_period,
         };
         context.reading(command::scale_broker(&session, &request)).await?
     } else {
-        let request = ScaleNameServiceRequest { name: object.name, size };
+        let request = ScaleNameServiceRequest { name: object.name, size, route_period };
         context.reading(command::scale_name_service(&session, &request)).await?
     };
     let typed = groups.abandon.map(|number| number.to_string());

@@ -51,6 +51,21 @@ fn a_description_comes_back_as_it_went() {
     }
 }
 
+#[test]
+fn a_group_comes_back_as_it_went_and_that_of_an_older_agent_tells_no_holdings() {
+    let group = OnlineGroup {
+        group: "billing".into(),
+        clients: vec!["one".into(), "other".into()],
+        silent_clients: vec!["other".into()],
+        unheld_queues: vec!["orders:1".into()],
+        holdings: vec![Holding { client: "one".into(), queues_by_broker: [("demo-0".into(), 3)].into() }],
+    };
+    let message = pb::OnlineGroup::from(group.clone());
+    assert_eq!(OnlineGroup::from(message.clone()), group);
+    let older = pb::OnlineGroup { holdings: Vec::new(), ..message };
+    assert_eq!(OnlineGroup::from(older), OnlineGroup { holdings: Vec::new(), ..group });
+}
+
 fn prepared() -> PreparedExport {
     let table = |entries: u8| TableDigest { entries: entries.into(), digest: [entries; 32] };
     PreparedExport {

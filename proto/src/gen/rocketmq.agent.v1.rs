@@ -638,8 +638,21 @@ pub struct SetBrokerPermissionResponse {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConsumersRequest {}
+/// What one client holds right now.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Holding {
+    /// its id
+    #[prost(string, tag = "1")]
+    pub client: ::prost::alloc::string::String,
+    /// how many queues of each broker group, of all that it holds any of
+    #[prost(map = "string, uint32", tag = "2")]
+    pub queues_by_broker: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        u32,
+    >,
+}
 /// A group of which somebody is online at the broker beside the agent.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OnlineGroup {
     #[prost(string, tag = "1")]
     pub group: ::prost::alloc::string::String,
@@ -652,6 +665,9 @@ pub struct OnlineGroup {
     /// `topic:queue` of this broker, subscribed to but held by nobody
     #[prost(string, repeated, tag = "4")]
     pub unheld_queues: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// of each client that said what it holds; an older agent tells none
+    #[prost(message, repeated, tag = "5")]
+    pub holdings: ::prost::alloc::vec::Vec<Holding>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ConsumersResponse {

@@ -178,6 +178,7 @@ async fn groups_tell_who_is_there_and_what_each_holds() {
         let online = OnlineGroup {
             subscriptions: BTreeMap::from([("orders".to_owned(), "TagA||TagB".to_owned())]),
             broadcasting: false,
+            pulls: false,
             members: BTreeMap::from([
                 ("10.0.0.1@1".to_owned(), Some(vec![queue(1), queue(0)])),
                 ("10.0.0.2@1".to_owned(), None),
@@ -197,8 +198,10 @@ async fn groups_tell_who_is_there_and_what_each_holds() {
         let absent = client.consumer_running_info("billing", "nobody").await;
         assert_eq!(refusal(absent), Some(ResponseCode::SYSTEM_ERROR));
 
-        broker.set_online("billing", Some(OnlineGroup { broadcasting: true, ..online }));
-        assert!(client.consumer_connections("billing").await.unwrap().value.unwrap().broadcasting);
+        assert!(!there.pulls);
+        broker.set_online("billing", Some(OnlineGroup { broadcasting: true, pulls: true, ..online }));
+        let there = client.consumer_connections("billing").await.unwrap().value.unwrap();
+        assert!(there.broadcasting && there.pulls);
         broker.set_online("billing", None);
         assert_eq!(client.consumer_connections("billing").await.unwrap().value, None);
     }

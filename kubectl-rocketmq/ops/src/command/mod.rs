@@ -13,6 +13,7 @@ use std::time::Duration;
 use k8s::kinds::Parsed;
 use saga::{LockError, Refusal};
 
+use crate::clients::RoutePeriod;
 use crate::command::end::{finished, refusal, unfinished};
 use crate::command::prepared::Way;
 use crate::error::OpsError;
@@ -52,6 +53,8 @@ pub struct ApplyRequest {
     pub rocketmq_version: Option<String>,
     /// `--agent-image`, `ROCKETMQ_AGENT_IMAGE`, or the default.
     pub agent_image: String,
+    /// `--client-route-period`: how often clients fetch their routes.
+    pub route_period: RoutePeriod,
 }
 
 /// What `scale nameservice` shall do.
@@ -61,6 +64,8 @@ pub struct ScaleNameServiceRequest {
     pub name: String,
     /// How many name servers there shall be.
     pub size: u32,
+    /// `--client-route-period`: how often clients fetch their routes.
+    pub route_period: RoutePeriod,
 }
 
 /// What `delete` shall do.
@@ -186,7 +191,7 @@ pub async fn apply(session: &Session, request: &ApplyRequest) -> Result<Prepared
             PlannedChange::Scale { cluster, size } => {
                 let known = inventory.known.iter_mut().find(|known| known.cluster() == cluster);
                 if let Some(known) = known {
-                    add_scale(&world, &mut prepared, known, size).await?;
+                    add_scale(&world, &mut prepared, known, size, request.route_period).await?;
                     known.resize_name_service(size)?;
                 }
             }
@@ -200,6 +205,7 @@ pub async fn apply(session: &Session, request: &ApplyRequest) -> Result<Prepared
                         include_ordered: false,
                         old_data: OldData::Refuse,
                         drain: DrainOptions::default(),
+                        route_period: request.route_period,
                     };
                     scale_broker::add(&world, &mut prepared, known, &request).await?;
                 }
@@ -235,7 +241,7 @@ pub async fn scale_name_service(
     };
     refuse_unfinished(session, cluster.cluster()).await?;
     let mut prepared = Prepared::new(session);
-    add_scale(&world, &mut prepared, cluster, request.size).await?;
+    add_scale(&world, &mut prepared, cluster, request.size, request.route_period).await?;
     if prepared.is_nothing() {
         prepared.plan.unchanged.push(format!("nameservice/{}", request.name));
     }
@@ -332,9 +338,10 @@ async fn add_scale(
     prepared: &mut Prepared,
     known: &Known,
     size: u32,
+    route_period: RoutePeriod,
 ) -> Result<(), OpsError> {
     let inventory = scale_name_service::gather(world, known, size).await?;
-    let planned = scale_name_service::plan(&inventory, size)?;
+    let planned = scale_name_service::plan(&inventory, size, route_period)?;
     prepared.plan.warnings.extend(planned.warnings);
     match planned.params {
         Some(params) => prepared.add::<ScaleNameService>(known.cluster(), &params, Vec::new()),

@@ -1,6 +1,7 @@
 //! What the fake's brokers hold, and what their agents do with it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use agents::types::{
     Applied, Backlog, BundleDescription, Commit, ExportOptions, MetadataState, OldData, OnlineGroup,
@@ -34,6 +35,8 @@ pub(crate) struct Broker {
     pub(crate) metadata: Metadata,
     /// `brokerPermission`.
     pub(crate) permission: Permission,
+    /// Since when it may not be read.
+    pub(super) unreadable_since: Option<Duration>,
     /// Who is online.
     pub(crate) online: Vec<OnlineGroup>,
     /// What somebody wants of it.
@@ -81,6 +84,7 @@ impl Broker {
         Self {
             metadata: Metadata::default(),
             permission: Permission::READ_WRITE,
+            unreadable_since: None,
             online: Vec::new(),
             backlog: Backlog { boot_timestamp_millis: BOOTED, ..Backlog::default() },
             looks: VecDeque::new(),
@@ -195,6 +199,7 @@ impl State {
     /// A pod goes for good. Data of a broker that took messages stay on its volume.
     pub(super) fn goes(&mut self, pod: &Pod) {
         *self.gone.entry(pod.name.clone()).or_default() += 1;
+        self.is_let_go(pod);
         if self.lingers {
             self.lingering.push(identity(pod));
         }

@@ -4,6 +4,7 @@
 
 mod applied;
 mod brokers;
+mod consumers;
 mod counted;
 mod world;
 
@@ -24,6 +25,7 @@ use crate::steps::objects::ObjectName;
 
 pub(crate) use applied::{applied, apply_params, known};
 pub(crate) use brokers::{Broker, topic};
+pub(crate) use consumers::Consumer;
 pub(crate) use counted::holds_whatever_happens;
 
 /// The namespace of the fake.
@@ -57,7 +59,6 @@ spec:
 #[derive(Debug)]
 pub(crate) struct FakeWorld {
     state: Mutex<State>,
-    clock: Mutex<Duration>,
 }
 
 /// What tests set up and what changes.
@@ -72,6 +73,8 @@ pub(crate) struct State {
     pub(crate) connections: BTreeMap<String, Vec<String>>,
     /// Lists that agents were given, with their pod or by `Control`, by pod.
     pub(crate) given: BTreeMap<String, NameServerList>,
+    /// Who consumes of every master that can be read.
+    pub(crate) consumers: Vec<Consumer>,
     /// Brokers that are not as [`Broker::usual`], by pod. One that waits for metadata is [`Broker::empty`] before.
     pub(crate) brokers: BTreeMap<String, Broker>,
     /// Folders with the data of an earlier broker, by the pod that would start on them.
@@ -104,6 +107,8 @@ pub(crate) struct State {
     /// Name servers of others that answer.
     pub(crate) answering: BTreeSet<String>,
     writes: u64,
+    /// Time that has passed.
+    now: Duration,
 }
 
 /// What two runs of one operation must agree in.
@@ -137,6 +142,7 @@ impl Default for FakeWorld {
             kv: BTreeMap::new(),
             connections: BTreeMap::new(),
             given: BTreeMap::new(),
+            consumers: Vec::new(),
             brokers: BTreeMap::new(),
             stores: BTreeMap::new(),
             troubles: BTreeMap::new(),
@@ -155,14 +161,15 @@ impl Default for FakeWorld {
             kubernetes: Ok("v1.34.4".to_owned()),
             answering: BTreeSet::new(),
             writes: 0,
+            now: Duration::ZERO,
         };
-        Self { state: Mutex::new(state), clock: Mutex::default() }
+        Self { state: Mutex::new(state) }
     }
 }
 
 impl Clone for FakeWorld {
     fn clone(&self) -> Self {
-        Self { state: Mutex::new(self.state().clone()), clock: Mutex::new(*self.clock.lock().unwrap()) }
+        Self { state: Mutex::new(self.state().clone()) }
     }
 }
 

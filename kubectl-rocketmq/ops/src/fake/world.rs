@@ -369,7 +369,7 @@ impl World for FakeWorld {
         let mut state = self.state();
         state.told(permit, pod)?;
         state.running(pod)?;
-        state.broker_mut(&pod.name).permission = permission;
+        state.permit(pod, permission);
         Ok(())
     }
 
@@ -377,7 +377,7 @@ impl World for FakeWorld {
         let state = self.state();
         state.asked(pod)?;
         state.running(pod)?;
-        Ok(state.broker(&pod.name).online)
+        Ok(state.online(pod))
     }
 
     async fn backlog(&self, pod: &Pod) -> Result<Backlog, WorldError> {
@@ -408,11 +408,11 @@ impl World for FakeWorld {
     }
 
     fn elapsed(&self) -> Duration {
-        *self.clock.lock().unwrap()
+        self.state().now
     }
 
     async fn pause(&self, duration: Duration) {
-        *self.clock.lock().unwrap() += duration;
+        self.state().now += duration;
         // A run that is killed or interrupted is left here.
         tokio::task::yield_now().await;
     }

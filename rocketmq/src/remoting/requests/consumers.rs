@@ -22,6 +22,8 @@ pub struct ConsumerConnections {
     pub subscriptions: BTreeMap<String, String>,
     /// True if each member reads all messages. Brokers keep no offsets then.
     pub broadcasting: bool,
+    /// True if the members pull by themselves, as `DefaultMQPullConsumer` and `DefaultLitePullConsumer` do.
+    pub pulls: bool,
 }
 
 /// A member of a group.
@@ -49,6 +51,8 @@ struct ConnectionBody {
     subscription_table: BTreeMap<String, SubscriptionData>,
     #[serde(default)]
     message_model: Option<String>,
+    #[serde(default)]
+    consume_type: Option<String>,
 }
 
 /// `SubscriptionData`, all tags.
@@ -90,13 +94,15 @@ impl Client {
                     .map(|(topic, data)| (topic, data.sub_string.unwrap_or_default()))
                     .collect(),
                 broadcasting: body.message_model.as_deref() == Some("BROADCASTING"),
+                pulls: body.consume_type.as_deref() == Some("CONSUME_ACTIVELY"),
             }
         });
         Ok(Answer { version, value: connections })
     }
 
     /// The queues that a member of a group holds right now, in order; at all brokers, not only at this one. The broker
-    /// asks the client and waits for it, up to 10 s.
+    /// asks the client and waits for it, up to 10 s. Members that pull by themselves tell of no queue, whatever they read
+    /// (`DefaultMQPullConsumerImpl.consumerRunningInfo`, `DefaultLitePullConsumerImpl.consumerRunningInfo`, all tags).
     ///
     /// Source: `GetConsumerRunningInfoRequestHeader`, `AdminBrokerProcessor.callConsumer`, `ConsumerRunningInfo`, all
     /// tags.

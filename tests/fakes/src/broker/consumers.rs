@@ -17,6 +17,8 @@ pub struct OnlineGroup {
     pub subscriptions: BTreeMap<String, String>,
     /// True if each member reads all messages.
     pub broadcasting: bool,
+    /// True if its members pull by themselves.
+    pub pulls: bool,
     /// The members by client id. What each holds, at any broker; `None` if it never answers the broker, which then says
     /// so to whoever asked.
     pub members: BTreeMap<String, Option<Vec<MessageQueue>>>,
@@ -54,7 +56,7 @@ impl State {
         let body = json!({
             "connectionSet": connections,
             "consumeFromWhere": "CONSUME_FROM_LAST_OFFSET",
-            "consumeType": "CONSUME_PASSIVELY",
+            "consumeType": if group.pulls { "CONSUME_ACTIVELY" } else { "CONSUME_PASSIVELY" },
             "messageModel": if group.broadcasting { "BROADCASTING" } else { "CLUSTERING" },
             "subscriptionTable": subscriptions,
         });

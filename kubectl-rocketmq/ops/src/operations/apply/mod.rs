@@ -28,6 +28,7 @@ pub use documents::{Input, read};
 pub use inventory::{Inventory, check_for_collisions, gather};
 pub use plan::{Planned, PlannedChange, plan};
 
+use crate::clients::RoutePeriod;
 use crate::steps::name_servers::{AwaitNameServers, Followers, ListSource, PublishList};
 use crate::steps::objects::CreateObject;
 use crate::steps::pods::{AwaitReady, Awaited};
@@ -143,7 +144,10 @@ impl<W: World> OperationKind<W> for Apply {
             steps.push(Box::new(AwaitNameServers { awaited: name_servers.awaited.clone() }));
         }
         if let Some(source) = &params.list {
-            steps.push(Box::new(PublishList { followers: params.followers.clone(), source: source.clone() }));
+            // It is the first list, so no client waits for another one.
+            let route_period = RoutePeriod::default();
+            let (followers, source) = (params.followers.clone(), source.clone());
+            steps.push(Box::new(PublishList { followers, source, route_period }));
         }
         for broker in &params.brokers {
             steps.extend(broker.objects.iter().map(create));

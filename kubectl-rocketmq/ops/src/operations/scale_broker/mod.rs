@@ -31,6 +31,7 @@ pub use goal::{Goal, goal};
 pub use inventory::{Inventory, Source, gather};
 pub use plan::{Planned, plan};
 
+use crate::clients::RoutePeriod;
 use crate::operations::apply::{Proof, create};
 use crate::operations::scale_broker_in::DrainOptions;
 use crate::steps::broker_groups::{
@@ -57,6 +58,8 @@ pub struct ScaleBrokerRequest {
     pub old_data: OldData,
     /// How groups that leave are drained.
     pub drain: DrainOptions,
+    /// `--client-route-period`: how often clients fetch their routes.
+    pub route_period: RoutePeriod,
 }
 
 /// The kind of operation.
@@ -88,6 +91,9 @@ pub struct Params {
     pub token: String,
     /// What becomes of data that lie in the store of a new group.
     pub old_data: OldData,
+    /// How often clients fetch their routes. A journal from before it was asked for means RocketMQ's default.
+    #[serde(default)]
+    pub client_route_period_seconds: RoutePeriod,
     /// How the end is proved.
     pub proof: Proof,
     /// The Broker with its new size, as YAML, under its key in the record.
@@ -163,7 +169,11 @@ impl<W: World> OperationKind<W> for ScaleBroker {
             let what = format!("new slaves of `{}`", params.broker);
             steps.push(Box::new(AwaitReady { what, stateful_sets: slaves }));
         }
-        steps.push(Box::new(AwaitConsumers { masters: source.masters.clone(), targets: targets.clone() }));
+        steps.push(Box::new(AwaitConsumers {
+            masters: source.masters.clone(),
+            targets: targets.clone(),
+            route_period: params.client_route_period_seconds,
+        }));
         steps.push(Box::new(OpenBrokers { targets }));
         steps.push(params.proof.step(&params.followers));
         let stateful_sets = groups.iter().map(|group| group.master.clone()).collect();

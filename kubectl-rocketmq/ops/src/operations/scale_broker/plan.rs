@@ -64,6 +64,7 @@ pub fn plan(
         subscription_groups: inventory.export.bundle.groups.entries,
         token: token.to_owned(),
         old_data: request.old_data,
+        client_route_period_seconds: request.route_period,
         proof: proof_of(known),
         document: (document_key(&goal.document), goal.document.yaml().to_owned()),
         groups,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `stop-writes` lets clients only read from the leaving masters, proved at every name server | the former permissions |
 //! | `drain` until nobody wrote for two route periods and nothing is left but what is abandoned; pauses when it takes too long | – (waits) |
-//! | `stop-reads` takes the masters out of what clients use, proved at every name server; consumers let go of them | the former permissions |
+//! | `stop-reads` takes the masters out of what clients use, proved at every name server; consumers say that they have let go of them, or have had the time | the former permissions |
 //! | `delete-objects`: the slaves' StatefulSets, waits until their pods are gone | the point of no return |
 //! | `delete-objects`: the masters' StatefulSets and the PodDisruptionBudgets, waits likewise | |
 //! | `unregister-brokers` takes what is left of them out of every name server | |
@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use inventory::{Inventory, Leaving, gather};
 pub use plan::{Planned, plan};
 
+use crate::clients::RoutePeriod;
 use crate::operations::apply::Proof;
 use crate::steps::broker_groups::{Drain, Held, LeavingMasters, StopReads, StopWrites, UnregisterBrokers};
 use crate::steps::name_servers::Followers;
@@ -82,6 +83,9 @@ pub struct Params {
     pub drain_timeout_seconds: u64,
     /// What may be left.
     pub abandoned: Vec<Held>,
+    /// How often clients fetch their routes. A journal from before it was asked for means RocketMQ's default.
+    #[serde(default)]
+    pub client_route_period_seconds: RoutePeriod,
     /// How the end is proved.
     pub proof: Proof,
     /// The Broker with its new size, as YAML, under its key in the record.
@@ -141,8 +145,14 @@ impl<W: World> OperationKind<W> for ScaleBrokerIn {
                 masters,
                 abandoned: params.abandoned.clone(),
                 timeout_seconds: params.drain_timeout_seconds,
+                route_period: params.client_route_period_seconds,
             }),
-            Box::new(StopReads(leaving)),
+            Box::new(StopReads {
+                leaving,
+                groups: groups.iter().map(|group| group.name.clone()).collect(),
+                staying: params.followers.masters.clone(),
+                route_period: params.client_route_period_seconds,
+            }),
         ];
         let slaves: Vec<ObjectName> = groups.iter().flat_map(LeavingGroup::slaves).collect();
         if !slaves.is_empty() {

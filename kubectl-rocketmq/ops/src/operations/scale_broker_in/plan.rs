@@ -55,10 +55,11 @@ pub fn plan(inventory: &Inventory, goal: &Goal, request: &ScaleBrokerRequest) ->
         name_servers: known.name_server_set(),
         drain_timeout_seconds: request.drain.timeout.as_secs(),
         abandoned,
+        client_route_period_seconds: request.route_period,
         proof: proof_of(known),
         document: (document_key(&goal.document), goal.document.yaml().to_owned()),
     };
-    Ok(Planned { params, warnings: warnings(inventory), stays: stays(inventory) })
+    Ok(Planned { params, warnings: warnings(inventory, request), stays: stays(inventory) })
 }
 
 fn check_request(request: &ScaleBrokerRequest) -> Result<(), OpsError> {
@@ -153,14 +154,15 @@ fn abandoned(
     Ok(staying.into_iter().map(bare).collect())
 }
 
-fn warnings(inventory: &Inventory) -> Vec<String> {
+fn warnings(inventory: &Inventory, request: &ScaleBrokerRequest) -> Vec<String> {
     let mut warnings = Vec::new();
+    let quiet = request.route_period.quiet_for().as_secs();
     for leaving in &inventory.groups {
         let broadcasts = leaving.backlog.rows.iter().filter(|row| row.kind == Kind::Broadcast);
         warnings.extend(broadcasts.map(|Row { group, topic, .. }| {
             format!(
                 "group `{group}` reads `{topic}` of `{}` by broadcast, so what its members have read is known to them \
-                 alone: they have 60s after the last message",
+                 alone: they have {quiet}s after the last message",
                 leaving.group.name
             )
         }));

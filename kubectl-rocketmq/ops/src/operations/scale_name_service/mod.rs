@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use inventory::{Inventory, gather};
 pub use plan::{Planned, plan};
 
+use crate::clients::RoutePeriod;
 use crate::steps::name_servers::{
     BridgeBrokers, CopyKvConfig, Followers, GrowNameServers, ListSource, PublishList, RetireNameServers,
     ShrinkNameServers,
@@ -59,6 +60,9 @@ pub struct Params {
     pub grows: bool,
     /// Where the new list comes from.
     pub source: ListSource,
+    /// How often clients fetch their routes. A journal from before it was asked for means RocketMQ's default.
+    #[serde(default)]
+    pub client_route_period_seconds: RoutePeriod,
     /// The NameService with its new size, as YAML, under its key in the record.
     pub document: (String, String),
 }
@@ -72,14 +76,15 @@ impl<W: World> OperationKind<W> for ScaleNameService {
     }
 
     fn steps(params: &Params) -> Steps<W> {
-        let Params { followers, stateful_set, from, to, grows, source, document } = params.clone();
+        let Params { followers, stateful_set, from, to, grows, source, document, .. } = params.clone();
+        let route_period = params.client_route_period_seconds;
         let prove = |moment| ProveRoutes {
             followers: followers.clone(),
             stateful_set: stateful_set.clone(),
             size: to,
             moment,
         };
-        let publish = PublishList { followers: followers.clone(), source };
+        let publish = PublishList { followers: followers.clone(), source, route_period };
         let record = WriteRecord {
             cluster: followers.cluster.clone(),
             documents: BTreeMap::from([(document.0, Some(document.1))]),
@@ -100,7 +105,7 @@ impl<W: World> OperationKind<W> for ScaleNameService {
             vec![
                 Box::new(prove(Moment::Before)),
                 Box::new(publish),
-                Box::new(RetireNameServers { followers: followers.clone() }),
+                Box::new(RetireNameServers { followers: followers.clone(), route_period }),
                 Box::new(prove(Moment::After)),
                 Box::new(ShrinkNameServers { stateful_set: stateful_set.clone(), from, to }),
                 Box::new(record),

@@ -2,6 +2,7 @@
 
 use k8s::kinds::{Content, Document, HostNetworkPods, host_network_refusal};
 
+use crate::clients::RoutePeriod;
 use crate::error::OpsError;
 use crate::matrix::Gap;
 use crate::operations::known::{document_key, source_like};
@@ -20,7 +21,7 @@ pub struct Planned {
 ///
 /// # Errors
 /// `Usage` for a size of 0, `Refused` when a guard refuses.
-pub fn plan(inventory: &Inventory, size: u32) -> Result<Planned, OpsError> {
+pub fn plan(inventory: &Inventory, size: u32, route_period: RoutePeriod) -> Result<Planned, OpsError> {
     let known = &inventory.known;
     let cluster = known.cluster();
     let Some(name_service) = &known.name_service else {
@@ -58,6 +59,7 @@ pub fn plan(inventory: &Inventory, size: u32) -> Result<Planned, OpsError> {
         from,
         to,
         grows,
+        client_route_period_seconds: route_period,
         document: (document_key(&document), document.yaml().to_owned()),
     };
     Ok(Planned { params: Some(params), warnings })

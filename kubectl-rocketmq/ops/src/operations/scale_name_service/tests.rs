@@ -5,6 +5,7 @@ use futures::FutureExt;
 use saga::{OperationKind, Steps};
 
 use super::{Params, ScaleNameService, gather, plan};
+use crate::clients::RoutePeriod;
 use crate::error::OpsError;
 use crate::fake::{DEMO, FakeWorld, applied, holds_whatever_happens, known};
 
@@ -22,7 +23,7 @@ fn demo(size: u32) -> FakeWorld {
 }
 
 fn planned(world: &FakeWorld, size: u32) -> Result<super::Planned, OpsError> {
-    plan(&gather(world, &known(world), size).now_or_never().unwrap()?, size)
+    plan(&gather(world, &known(world), size).now_or_never().unwrap()?, size, RoutePeriod::default())
 }
 
 fn params(world: &FakeWorld, size: u32) -> Params {

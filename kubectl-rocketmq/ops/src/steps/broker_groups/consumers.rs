@@ -1,19 +1,16 @@
 //! Consumers come to new masters before producers do.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use agents::types::OnlineGroup;
 use futures::future::try_join_all;
 use saga::{Change, Permit, Seen, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{CLIENTS_MOVE_WITHIN, masters};
+use super::masters;
+use crate::clients::RoutePeriod;
 use crate::wait::{Look, until};
 use crate::world::{World, WorldError};
-
-/// Three times that: what a group that answers has not taken by then it does not take.
-const HELD_WITHIN: Duration = Duration::from_secs(165);
 
 /// Waits until the groups that are online in the cluster hold the queues of new masters. Where a client cannot say
 /// what it holds, and where a group reads nothing of the new masters, the time that clients need is waited for.
@@ -23,6 +20,8 @@ pub struct AwaitConsumers {
     pub masters: Vec<String>,
     /// The StatefulSets of the new masters.
     pub targets: Vec<String>,
+    /// Consumers learn of them so soon.
+    pub route_period: RoutePeriod,
 }
 
 /// What the groups at one new master come to.
@@ -43,7 +42,7 @@ impl<W: World> Step<W> for AwaitConsumers {
     fn describe(&self) -> Change {
         Change::new(format!(
             "wait until consumers hold the queues of the new master(s), or {}s where a client cannot tell",
-            CLIENTS_MOVE_WITHIN.as_secs()
+            self.route_period.moved_within().as_secs()
         ))
     }
 
@@ -56,14 +55,15 @@ impl<W: World> Step<W> for AwaitConsumers {
     }
 
     async fn confirm(&self, world: &W) -> Result<(), StepError> {
-        let start = world.elapsed();
-        until(world, "consumers hold the queues of the new master(s)", HELD_WITHIN, || async move {
+        let (start, time) = (world.elapsed(), self.route_period.moved_within());
+        let if_ever = self.route_period.moved_if_ever();
+        until(world, "consumers hold the queues of the new master(s)", if_ever, || async move {
             let waited = world.elapsed().saturating_sub(start);
             match self.held(world).await {
                 Ok(Held::Yes) => Look::Holds(()),
-                Ok(Held::InTime(_)) if waited >= CLIENTS_MOVE_WITHIN => Look::Holds(()),
+                Ok(Held::InTime(_)) if waited >= time => Look::Holds(()),
                 Ok(Held::InTime(reason)) => {
-                    let left = CLIENTS_MOVE_WITHIN.saturating_sub(waited).as_secs();
+                    let left = time.saturating_sub(waited).as_secs();
                     Look::NotYet(format!("{reason}; {left}s more"))
                 }
                 Ok(Held::Not(reason)) => Look::NotYet(reason),
@@ -134,6 +134,7 @@ mod tests {
             clients: vec!["c1".to_owned()],
             silent_clients: texts(silent),
             unheld_queues: texts(unheld),
+            holdings: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ use super::held::{Held, largest, messages, table};
 use super::ledger::{Found, Ledger, Verdict};
 use super::master;
 use super::permissions::closed;
+use crate::clients::RoutePeriod;
 use crate::world::{World, WorldError};
 
 /// How long between two looks. A broker with many topics is asked thousands of questions each time.
@@ -31,6 +32,8 @@ pub struct Drain {
     pub abandoned: Vec<Held>,
     /// After how long it pauses; 0 is never.
     pub timeout_seconds: u64,
+    /// Producers learn so soon that they may not write any more.
+    pub route_period: RoutePeriod,
 }
 
 impl<W: World> Step<W> for Drain {
@@ -45,7 +48,7 @@ impl<W: World> Step<W> for Drain {
         Change::new(format!(
             "wait until every message of {} leaving master(s) is consumed{but}, and nobody has written for {}s",
             self.masters.len(),
-            super::ledger::QUIET_FOR.as_secs()
+            self.route_period.quiet_for().as_secs()
         ))
     }
 
@@ -55,7 +58,7 @@ impl<W: World> Step<W> for Drain {
 
     async fn apply(&self, world: &W, permit: &Permit, _before: &()) -> Result<(), StepError> {
         let start = world.elapsed();
-        let mut ledger = Ledger::new(self.masters.len(), &self.abandoned);
+        let mut ledger = Ledger::new(self.masters.len(), &self.abandoned, self.route_period.quiet_for());
         loop {
             let asked = self.masters.iter().zip(ledger.boots());
             let looks = join_all(asked.map(|(name, boot)| look_at(world, permit, name, boot))).await;

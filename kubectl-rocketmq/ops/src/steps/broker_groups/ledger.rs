@@ -4,12 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::held::{Held, Key, lines, messages};
-use crate::steps::name_servers::ROUTE_PERIOD;
 use crate::world::WorldError;
-
-/// How long nobody must have written: a client that fetched its routes just before writes were stopped fetches them again
-/// within one period, and what it had under way arrives within another.
-pub(super) const QUIET_FOR: Duration = Duration::from_secs(2 * ROUTE_PERIOD.as_secs());
 
 /// How many looks in a row must find nothing: retries and deliveries go from one place to another.
 const EMPTY_LOOKS: u32 = 2;
@@ -70,6 +65,8 @@ struct Watched {
 #[derive(Debug)]
 pub(super) struct Ledger<'a> {
     abandoned: &'a [Held],
+    /// How long nobody must have written.
+    quiet_for: Duration,
     masters: Vec<Option<Watched>>,
     empty_looks: u32,
     /// When how many messages were left, by row.
@@ -104,9 +101,10 @@ impl Speed {
 }
 
 impl<'a> Ledger<'a> {
-    /// A ledger for so many masters.
-    pub(super) fn new(masters: usize, abandoned: &'a [Held]) -> Self {
-        Self { abandoned, masters: vec![None; masters], empty_looks: 0, history: VecDeque::new() }
+    /// A ledger for so many masters, of which nobody wants anything when nobody has written for so long.
+    pub(super) fn new(masters: usize, abandoned: &'a [Held], quiet_for: Duration) -> Self {
+        let masters = vec![None; masters];
+        Self { abandoned, quiet_for, masters, empty_looks: 0, history: VecDeque::new() }
     }
 
     /// When the processes were started that were looked at last.
@@ -134,7 +132,7 @@ impl<'a> Ledger<'a> {
             let Found { boot, written, .. } = found;
             let watching = goes_on.unwrap_or(Watched { boot, written, quiet_since: now });
             *watched = Some(watching);
-            let waits = QUIET_FOR.saturating_sub(now.saturating_sub(watching.quiet_since));
+            let waits = self.quiet_for.saturating_sub(now.saturating_sub(watching.quiet_since));
             if found.closed_again {
                 all_told = false;
                 left.reasons.push(format!("`{}` was closed to writes once more", found.broker));
@@ -245,7 +243,7 @@ mod tests {
 
     /// One master's looks, 5 s apart from the start on, and when they come to an end.
     fn drained_at(abandoned: &[Held], mut look: impl FnMut(u64) -> Result<Found, WorldError>) -> Option<u64> {
-        let mut ledger = Ledger::new(1, abandoned);
+        let mut ledger = Ledger::new(1, abandoned, at(60));
         (0..60)
             .map(|number| number * 5)
             .find(|second| ledger.judge(at(*second), vec![look(*second)]) == Verdict::Drained)
@@ -308,18 +306,18 @@ mod tests {
     #[test]
     fn dead_letters_that_nobody_counted_are_told_at_once() {
         let dead = |messages| row(Kind::DeadLetter, "%DLQ%g", "g", messages);
-        let mut ledger = Ledger::new(1, &[]);
+        let mut ledger = Ledger::new(1, &[], at(60));
         let look = Ok(found(vec![dead(1), unread(1)]));
         assert_eq!(ledger.judge(at(0), vec![look]), Verdict::Never(held(vec![dead(1)])));
         let abandoned = held(vec![dead(2)]);
         assert_eq!(drained_at(&abandoned, |_| Ok(found(vec![dead(2)]))), Some(60));
-        let mut ledger = Ledger::new(1, &abandoned);
+        let mut ledger = Ledger::new(1, &abandoned, at(60));
         assert_eq!(ledger.judge(at(0), vec![Ok(found(vec![dead(3)]))]), Verdict::Never(held(vec![dead(3)])));
     }
 
     #[test]
     fn each_row_is_told_with_speed_and_time() {
-        let mut ledger = Ledger::new(1, &[]);
+        let mut ledger = Ledger::new(1, &[], at(60));
         let mut told = |second: u64, billing: u64, audit: u64| {
             let of_billing = Row { clients: vec!["c1@10.0.0.7:50122".to_owned()], ..unread(billing) };
             let of_audit = row(Kind::Unread, "orders", "audit", audit);
@@ -339,7 +337,7 @@ mod tests {
 
     #[test]
     fn what_is_left_is_told_with_speed_and_time() {
-        let mut ledger = Ledger::new(2, &[]);
+        let mut ledger = Ledger::new(2, &[], at(60));
         let mut told = |second: u64, messages: u64| {
             let looks =
                 vec![Ok(found(vec![unread(messages)])), Ok(Found { broker: "c".to_owned(), ..empty() })];

@@ -17,6 +17,7 @@ mod equalise;
 pub(crate) mod held;
 mod import;
 mod ledger;
+mod let_go;
 mod open;
 mod permissions;
 mod start;
@@ -48,10 +49,6 @@ pub use unregister::UnregisterBrokers;
 
 /// How long a master of the cluster may keep the metadata of new groups waiting: long enough for one that restarts.
 const TELLS_WITHIN: Duration = Duration::from_secs(120);
-
-/// After this time every client has polled its routes (30 s, `ClientConfig.pollNameServerInterval`) and shared out
-/// the queues that it found (20 s, `RebalanceService.waitInterval`), all tags; and some.
-const CLIENTS_MOVE_WITHIN: Duration = Duration::from_secs(55);
 
 /// Where the metadata of new broker groups come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

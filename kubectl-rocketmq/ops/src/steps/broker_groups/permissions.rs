@@ -1,6 +1,6 @@
 //! Leaving masters take no more messages, and in the end give none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
@@ -8,7 +8,9 @@ use rocketmq::model::permission::Permission;
 use saga::{Change, Permit, Seen, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{CLIENTS_MOVE_WITHIN, TELLS_WITHIN, master, masters};
+use super::let_go::await_let_go;
+use super::{TELLS_WITHIN, master, masters};
+use crate::clients::RoutePeriod;
 use crate::members::route_matrix;
 use crate::wait::{Look, until};
 use crate::world::{World, WorldError};
@@ -32,14 +34,25 @@ pub struct LeavingMasters {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StopWrites(pub LeavingMasters);
 
-/// Takes every permission from leaving masters, waits until every name server says so, and gives consumers the time to
-/// let go of their queues while their brokers are still there.
+/// Takes every permission from leaving masters, waits until every name server says so, and until consumers have let go of
+/// their queues while their brokers are still there: until they say so, or have had the time that they need.
 ///
 /// A client of 4.x that holds queues of a broker which is gone connects to it for each of them, to pull and to store
 /// its offset, 3 s each time (`NettyClientConfig.connectTimeoutMillis`) on the threads that all its queues share
 /// (`PullMessageService`, `MQClientFactoryScheduledThread`): seen with 4.5.0, it consumed nothing for over a minute.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct StopReads(pub LeavingMasters);
+#[serde(rename_all = "camelCase")]
+pub struct StopReads {
+    /// Who leaves.
+    pub leaving: LeavingMasters,
+    /// The broker groups that they are, by which clients know them.
+    pub groups: BTreeSet<String>,
+    /// The StatefulSets of the other masters of the cluster: a consumer of which a leaving one knows nothing, because it
+    /// was started anew for example, is known to them.
+    pub staying: Vec<String>,
+    /// Consumers learn so soon that they have to.
+    pub route_period: RoutePeriod,
+}
 
 /// What clients were permitted before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,14 +108,15 @@ impl<W: World> Step<W> for StopReads {
 
     fn describe(&self) -> Change {
         Change::new(format!(
-            "let clients no longer read from {} leaving master(s), and give consumers {}s to let go of them",
-            self.0.masters.len(),
-            CLIENTS_MOVE_WITHIN.as_secs()
+            "let clients no longer read from {} leaving master(s), and wait until consumers have let go of them, at \
+             most {}s",
+            self.leaving.masters.len(),
+            self.route_period.moved_within().as_secs()
         ))
     }
 
     async fn look(&self, world: &W) -> Result<Seen<PermissionsBefore>, StepError> {
-        self.0.look(world).await
+        self.leaving.look(world).await
     }
 
     async fn apply(&self, world: &W, permit: &Permit, before: &PermissionsBefore) -> Result<(), StepError> {
@@ -111,17 +125,12 @@ impl<W: World> Step<W> for StopReads {
 
     async fn confirm(&self, world: &W) -> Result<(), StepError> {
         let what = "every name server shows the leaving masters without reads";
-        self.0.are_shown(world, what, shut).await?;
-        let shown = world.elapsed();
-        until(world, "consumers have let go of the leaving masters", CLIENTS_MOVE_WITHIN * 2, || async move {
-            let left = CLIENTS_MOVE_WITHIN.saturating_sub(world.elapsed().saturating_sub(shown));
-            if left.is_zero() { Look::Holds(()) } else { Look::NotYet(format!("{}s more", left.as_secs())) }
-        })
-        .await
+        self.leaving.are_shown(world, what, shut).await?;
+        await_let_go(world, self).await
     }
 
     async fn undo(&self, world: &W, permit: &Permit, before: &PermissionsBefore) -> Result<(), StepError> {
-        self.0.restore(world, permit, before).await
+        self.leaving.restore(world, permit, before).await
     }
 }
 

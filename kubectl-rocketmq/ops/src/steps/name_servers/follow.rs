@@ -6,7 +6,8 @@ use agents::types::{ListMode, NameServerList};
 use saga::{Change, Permit, Seen, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{Followers, ROUTE_PERIOD, push};
+use super::{Followers, push};
+use crate::clients::RoutePeriod;
 use crate::members::{broker_pods, required_list};
 use crate::wait::{Look, until};
 use crate::world::World;
@@ -64,6 +65,8 @@ impl<W: World> Step<W> for BridgeBrokers {
 pub struct RetireNameServers {
     /// Who follows the list.
     pub followers: Followers,
+    /// Clients learn of it so soon.
+    pub route_period: RoutePeriod,
 }
 
 impl<W: World> Step<W> for RetireNameServers {
@@ -85,7 +88,7 @@ impl<W: World> Step<W> for RetireNameServers {
 
     async fn confirm(&self, world: &W) -> Result<(), StepError> {
         let list = required_list(world, &self.followers.cluster).await?;
-        await_applied(world, &self.followers, &list).await
+        await_applied(world, &self.followers, &list, self.route_period).await
     }
 
     /// The list itself is undone by [`super::PublishList`], which gives the former one to every agent.
@@ -127,6 +130,7 @@ pub(crate) async fn await_applied<W: World>(
     world: &W,
     followers: &Followers,
     list: &NameServerList,
+    route_period: RoutePeriod,
 ) -> Result<(), StepError> {
     let start = world.elapsed();
     let stateful_sets = &followers.stateful_sets();
@@ -158,13 +162,10 @@ pub(crate) async fn await_applied<W: World>(
     })
     .await?;
     let applied = world.elapsed();
-    until(world, "clients have had one route period", ROUTE_PERIOD * 2, || async move {
-        let waited = world.elapsed().saturating_sub(applied);
-        if waited >= ROUTE_PERIOD {
-            Look::Holds(())
-        } else {
-            Look::NotYet(format!("{}s more", (ROUTE_PERIOD - waited).as_secs()))
-        }
+    // After it none of them needs a name server that has left the brokers' lists.
+    until(world, "clients have had one route period", route_period.get() * 2, || async move {
+        let left = route_period.get().saturating_sub(world.elapsed().saturating_sub(applied));
+        if left.is_zero() { Look::Holds(()) } else { Look::NotYet(format!("{}s more", left.as_secs())) }
     })
     .await
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::follow::{await_applied, await_registered};
 use super::{Followers, push};
+use crate::clients::RoutePeriod;
 use crate::members::{broker_pods, recorded_list, required_record};
 use crate::world::World;
 
@@ -85,6 +86,8 @@ pub struct PublishList {
     pub followers: Followers,
     /// What is in it.
     pub source: ListSource,
+    /// Clients learn of it so soon.
+    pub route_period: RoutePeriod,
 }
 
 /// The list before a step.
@@ -137,7 +140,7 @@ impl<W: World> Step<W> for PublishList {
         let list = publish(world, permit, &self.followers, former).await?;
         push(world, permit, &self.followers, &list).await?;
         if leaving {
-            await_applied(world, &self.followers, &list).await?;
+            await_applied(world, &self.followers, &list, self.route_period).await?;
         }
         await_registered(world, &self.followers, &list).await
     }

@@ -8,8 +8,6 @@ mod follow;
 mod list;
 mod replicas;
 
-use std::time::Duration;
-
 use agents::types::NameServerList;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use saga::{Permit, StepError};
@@ -22,10 +20,6 @@ pub(crate) use follow::await_registered;
 pub use follow::{BridgeBrokers, RetireNameServers};
 pub use list::{ListSource, PublishList};
 pub use replicas::{AwaitNameServers, CopyKvConfig, GrowNameServers, ReplicasBefore, ShrinkNameServers};
-
-/// Clients poll their routes each 30 s (`ClientConfig.pollNameServerInterval`, all tags): after one period none
-/// of them needs a name server that has left the brokers' lists.
-pub(crate) const ROUTE_PERIOD: Duration = Duration::from_secs(30);
 
 /// How many agents are given a list at once: each starts bridges, and a name server that many brokers register
 /// at in one moment collects garbage instead of answering.

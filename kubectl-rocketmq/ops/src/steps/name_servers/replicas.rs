@@ -1,12 +1,13 @@
 //! The number of name servers, and what a new one must be given before brokers come to it.
 
+use std::time::Duration;
+
 use agents::types::KvEntry;
 use k8s::objects::Kind;
 use k8s::pods::Pod;
 use saga::{Change, Permit, Seen, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::ROUTE_PERIOD;
 use crate::steps::pods::{Awaited, await_ready};
 use crate::wait::{Look, until};
 use crate::world::World;
@@ -160,6 +161,9 @@ fn absent(stateful_set: &str) -> StepError {
     StepError::new(format!("StatefulSet/{stateful_set} does not exist"))
 }
 
+/// The EndpointSlice controller writes a ready pod within a second; a busy control plane gets more.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(30);
+
 /// Waits until the name servers are ready and the headless Service publishes the host name of each. DNS is never
 /// asked first: its "no" would be cached.
 async fn await_name_servers<W: World>(
@@ -174,7 +178,7 @@ async fn await_name_servers<W: World>(
     until(
         world,
         &format!("Service/{stateful_set} publishes {pods} host name(s)"),
-        ROUTE_PERIOD,
+        PUBLISHED_WITHIN,
         || async move {
             match world.endpoint_hostnames(stateful_set).await {
                 Ok(published) => match names.iter().find(|name| !published.contains(name)) {

@@ -10,6 +10,7 @@ use rocketmq::model::version::Version;
 use saga::{OperationKind, Outcome, Steps};
 
 use super::{Goal, Inventory, OldData, Params, Planned, ScaleBroker, ScaleBrokerRequest, gather, goal, plan};
+use crate::clients::RoutePeriod;
 use crate::error::{ErrorKind, OpsError};
 use crate::fake::{DEMO, FakeWorld, applied, apply_params, known};
 use crate::operations::apply::Apply;
@@ -44,6 +45,7 @@ fn to(size: u32) -> ScaleBrokerRequest {
         include_ordered: false,
         old_data: OldData::Refuse,
         drain: DrainOptions::default(),
+        route_period: RoutePeriod::default(),
     }
 }
 

@@ -165,6 +165,7 @@ fn online(silent: &[&str], unheld: &[&str]) -> OnlineGroup {
         clients: vec!["client-1".to_owned()],
         silent_clients: texts(silent),
         unheld_queues: texts(unheld),
+        holdings: Vec::new(),
     }
 }
 
