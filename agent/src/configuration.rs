@@ -23,7 +23,10 @@ pub const NAMESRV_ADDR: &str = "namesrvAddr";
 /// `brokerPermission` of broker.conf.
 pub const BROKER_PERMISSION: &str = "brokerPermission";
 
-/// 5.3.1+ re-read their list this often; the default of 120 s would make each scale wait for it.
+/// How often a broker of 5.3.1+ reads `namesrvAddr` again.
+const LIST_PERIOD: &str = "updateNameServerAddrPeriod";
+
+/// The default of 120 s would make each scale wait for it.
 const UPDATE_PERIOD_MILLIS: u32 = 5_000;
 
 /// `BrokerConfig.listenPort`'s default, all tags.
@@ -62,7 +65,7 @@ impl OwnedSettings {
                 settings.push(set("fetchNamesrvAddrByAddressServer", &false));
                 settings.push(set(NAMESRV_ADDR, &list.namesrv_addr()));
                 if broker.version.is_some_and(|version| version.has_name_server_update_period()) {
-                    settings.push(set("updateNameServerAddrPeriod", &UPDATE_PERIOD_MILLIS));
+                    settings.push(set(LIST_PERIOD, &UPDATE_PERIOD_MILLIS));
                 }
             }
             ListMode::AddressServer => {
@@ -108,6 +111,12 @@ pub const KV_CONFIG: &str = "kvConfig.json";
 pub fn permission(settings: &Properties) -> Permission {
     let bits = settings.get(BROKER_PERMISSION).and_then(|bits| bits.trim().parse().ok());
     bits.map_or(Permission::READ_WRITE, Permission::from_bits)
+}
+
+/// How often a broker with these settings reads its list of name servers again; 0 where that is no setting, which
+/// nobody should take for the period (before 5.3.1).
+pub fn list_period_millis(settings: &Properties) -> u64 {
+    settings.get(LIST_PERIOD).and_then(|period| period.trim().parse().ok()).unwrap_or_default()
 }
 
 /// The port on which a broker with this file listens.

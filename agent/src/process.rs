@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use crate::atomic_file;
 use crate::config::Config;
-use crate::configuration::listen_port;
+use crate::configuration::{list_period_millis, listen_port};
 
 /// What is known of the process.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,8 @@ pub struct Observation {
     pub version: Option<Version>,
     /// When it was started; 0 = never answered, and always for a name server.
     pub boot_timestamp_millis: u64,
+    /// How often a broker reads its list of name servers again; 0 = not known.
+    pub list_period_millis: u64,
 }
 
 impl Observation {
@@ -46,6 +48,7 @@ impl Observation {
             problem: self.problem.clone(),
             version: self.version.map_or(0, Version::ordinal),
             boot_timestamp_millis: self.boot_timestamp_millis,
+            list_period_millis: self.list_period_millis,
         }
     }
 
@@ -72,15 +75,19 @@ pub async fn watch(config: Arc<Config>, observed: watch::Sender<Observation>) {
 
 /// Asks again and again until the connection closes, and tells why it did.
 async fn attend(config: &Config, client: &Client, observed: &watch::Sender<Observation>) -> String {
-    let mut booted = None;
+    let mut told = None;
     loop {
-        match ask(config.role(), client, &mut booted).await {
-            Ok(version) => publish(observed, |_| Observation {
-                client: Some(client.clone()),
-                answers: true,
-                problem: String::new(),
-                version: Some(version),
-                boot_timestamp_millis: booted.unwrap_or_default(),
+        match ask(config.role(), client, &mut told).await {
+            Ok(version) => publish(observed, |_| {
+                let told = told.unwrap_or_default();
+                Observation {
+                    client: Some(client.clone()),
+                    answers: true,
+                    problem: String::new(),
+                    version: Some(version),
+                    boot_timestamp_millis: told.boot_timestamp_millis,
+                    list_period_millis: told.list_period_millis,
+                }
             }),
             Err(error) => publish(observed, |former| Observation {
                 client: Some(client.clone()),
@@ -96,16 +103,33 @@ async fn attend(config: &Config, client: &Client, observed: &watch::Sender<Obser
     }
 }
 
-/// Asks for its version, and a broker that has not told `booted` yet, milliseconds since 1970, for that.
-async fn ask(role: Role, client: &Client, booted: &mut Option<u64>) -> Result<Version, RemotingError> {
-    match (role, &booted) {
-        (Role::NameServer, _) => client.cluster_info().await.map(|answer| answer.version),
-        (Role::Broker, Some(_)) => client.broker_config().await.map(|answer| answer.version),
-        (Role::Broker, None) => client.runtime_info().await.map(|answer| {
-            *booted = Some(answer.value.boot_timestamp_millis().unwrap_or_default());
-            answer.version
-        }),
+/// What stays true of a process of a broker.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    /// Since 1970.
+    boot_timestamp_millis: u64,
+    /// `updateNameServerAddrPeriod` is read when a broker starts, so a change of it while it runs is none
+    /// (`BrokerController.initializeScheduledTasks`, 5.3.1+). It is the longest that was told: never too short.
+    list_period_millis: u64,
+}
+
+/// Asks for its version, and a broker for its settings, and when it was started if it has not told that yet.
+async fn ask(role: Role, client: &Client, told: &mut Option<Told>) -> Result<Version, RemotingError> {
+    if role == Role::NameServer {
+        return client.cluster_info().await.map(|answer| answer.version);
     }
+    let mut known = match *told {
+        Some(told) => told,
+        None => {
+            let runtime = client.runtime_info().await?.value;
+            let boot_timestamp_millis = runtime.boot_timestamp_millis().unwrap_or_default();
+            *told.insert(Told { boot_timestamp_millis, ..Told::default() })
+        }
+    };
+    let answer = client.broker_config().await?;
+    known.list_period_millis = known.list_period_millis.max(list_period_millis(&answer.value.settings));
+    *told = Some(known);
+    Ok(answer.version)
 }
 
 fn address(config: &Config) -> String {

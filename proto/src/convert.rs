@@ -53,7 +53,7 @@ macro_rules! same_fields {
 
 same_fields!(ProtocolRange, ProtocolRange { lowest, highest });
 same_fields!(Gate, Gate { open, waiting_for });
-same_fields!(Process, Process { answers, problem, version, boot_timestamp_millis });
+same_fields!(Process, Process { answers, problem, version, boot_timestamp_millis, list_period_millis });
 same_fields!(Volume, Volume { path, total_bytes, free_bytes });
 same_fields!(TopicRow, TopicRow { topic, broker_name, read_queues, write_queues, permission });
 same_fields!(RegisteredBroker, RegisteredBroker { cluster, broker_name, broker_id, address });

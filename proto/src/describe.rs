@@ -240,6 +240,9 @@ pub struct Process {
     pub version: u32,
     /// When it started; 0 = unknown, and always beside a name server.
     pub boot_timestamp_millis: u64,
+    /// How often a broker reads its list of name servers again; 0 = unknown, always beside a name server and where the
+    /// period is no setting.
+    pub list_period_millis: u64,
 }
 
 /// A volume.
@@ -406,6 +409,7 @@ mod tests {
                 problem: String::new(),
                 version: 479,
                 boot_timestamp_millis: 1,
+                list_period_millis: 0,
             },
             volume: None,
             metadata: None,

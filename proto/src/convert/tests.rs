@@ -37,6 +37,7 @@ fn a_description_comes_back_as_it_went() {
                 problem: String::new(),
                 version: 479,
                 boot_timestamp_millis: 8,
+                list_period_millis: 5_000,
             },
             volume: Some(Volume { path: "/var".into(), total_bytes: 2, free_bytes: 1 }),
             metadata: Some(MetadataState {

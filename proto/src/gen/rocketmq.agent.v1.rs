@@ -272,6 +272,9 @@ pub struct Process {
     /// brokers only
     #[prost(uint64, tag = "4")]
     pub boot_timestamp_millis: u64,
+    /// How often a broker reads its list of name servers again (updateNameServerAddrPeriod, 5.3.1+); 0 = not known.
+    #[prost(uint64, tag = "5")]
+    pub list_period_millis: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Volume {

@@ -101,6 +101,8 @@ pub(crate) struct State {
     gone: BTreeMap<String, u64>,
     /// RocketMQ's version.
     pub(crate) version: Version,
+    /// How often brokers read their list of name servers again; 0 = their agents do not tell.
+    pub(crate) list_period_millis: u64,
     pub(crate) nodes: usize,
     pub(crate) namespace_exists: bool,
     pub(crate) kubernetes: Result<String, String>,
@@ -156,6 +158,7 @@ impl Default for FakeWorld {
             fences: BTreeMap::new(),
             gone: BTreeMap::new(),
             version: Version::V5_3_3,
+            list_period_millis: 5_000,
             nodes: 1,
             namespace_exists: true,
             kubernetes: Ok("v1.34.4".to_owned()),

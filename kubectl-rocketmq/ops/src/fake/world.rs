@@ -184,6 +184,7 @@ impl World for FakeWorld {
                 problem: waits_for.map(|_| "it does not run".to_owned()).unwrap_or_default(),
                 version: state.version.ordinal(),
                 boot_timestamp_millis: 1_700_000_000_000,
+                list_period_millis: if is_broker { state.list_period_millis } else { 0 },
             },
             volume: None,
             metadata: is_broker.then(|| state.metadata_state(&pod.name)),

@@ -1,13 +1,17 @@
 //! Plans as text, guards, and what holds both ways whatever happens.
 
+use std::time::Duration;
+
 use agents::types::KvEntry;
 use futures::FutureExt;
+use rocketmq::model::version::Version;
 use saga::{OperationKind, Steps};
 
 use super::{Params, ScaleNameService, gather, plan};
 use crate::clients::RoutePeriod;
 use crate::error::OpsError;
 use crate::fake::{DEMO, FakeWorld, applied, holds_whatever_happens, known};
+use crate::world::World;
 
 fn demo(size: u32) -> FakeWorld {
     applied(&DEMO.replacen("size: 1", &format!("size: {size}"), 1)).with(|state| {
@@ -138,4 +142,34 @@ async fn out_and_in_end_whole_or_like_no_run_whatever_happens() {
     check_all(1, 3).await;
     check_all(3, 1).await;
     check_all(2, 3).await;
+}
+
+#[tokio::test]
+async fn name_servers_go_when_brokers_have_read_their_list_again_and_clients_their_routes() {
+    let waits = async |list_period_millis: u64, version: Version, route_period: u64| {
+        let world =
+            demo(2).with(|state| (state.list_period_millis, state.version) = (list_period_millis, version));
+        let route_period = RoutePeriod::new(Duration::from_secs(route_period)).unwrap();
+        let inventory = gather(&world, &known(&world), 1).await.unwrap();
+        let params = plan(&inventory, 1, route_period).unwrap().params.unwrap();
+        let operation = saga::Operation::new::<ScaleNameService>(&params).unwrap();
+        let (journals, lock) = (saga::MemoryJournals::default(), saga::MemoryLock::default());
+        let interrupt = saga::Interrupt::default();
+        let executor = saga::Executor::new(&world, &journals, &lock, &saga::Silent, &interrupt);
+        let end = executor.run("demo", &operation).await.unwrap();
+        assert_eq!(end.outcome, saga::Outcome::Done);
+        world.elapsed().as_secs()
+    };
+    let checks = [
+        (5_000, Version::V5_3_3, 30, 40),
+        (5_000, Version::V5_3_3, 60, 70),
+        (120_000, Version::V5_3_3, 30, 155),
+        (600_000, Version::V5_3_3, 30, 635),
+        (0, Version::V5_3_3, 30, 155),
+        (0, Version::V4_5_0, 30, 30),
+    ];
+    for (list_period_millis, version, route_period, least) in checks {
+        let waited = waits(list_period_millis, version, route_period).await;
+        assert!((least..least + 15).contains(&waited), "{waited}s with {list_period_millis} ms of {version}");
+    }
 }

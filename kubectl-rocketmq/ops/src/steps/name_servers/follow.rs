@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use agents::types::{ListMode, NameServerList};
+use agents::types::{Describe, ListMode, NameServerList};
+use futures::future::join_all;
+use rocketmq::model::version::Version;
 use saga::{Change, Permit, Seen, Step, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +14,12 @@ use crate::members::{broker_pods, required_list};
 use crate::wait::{Look, until};
 use crate::world::World;
 
-/// 4.9.4 to 5.3.0 re-read their list each 120 s, and code 26 shows a new one before it is applied.
+/// 4.9.4 and later read their list again each so often, and code 26 shows a new one before it is applied
+/// (`BrokerController.initialize`; since 5.3.1 it is the default of `updateNameServerAddrPeriod`).
 const LIST_REREAD: Duration = Duration::from_secs(120);
 
-/// 5.3.1+ re-read each `updateNameServerAddrPeriod`, which we set to 5 s at creation.
-const LIST_REREAD_SHORT: Duration = Duration::from_secs(10);
+/// What applying it takes, in which the connections to name servers that have left are closed.
+const LIST_APPLIED_WITHIN: Duration = Duration::from_secs(5);
 
 /// An address-server broker polls each 120 s (up to 4.9.3), a list change is seen 150 s later at most.
 const LIST_SETTLES_WITHIN: Duration = Duration::from_secs(240);
@@ -134,7 +137,8 @@ pub(crate) async fn await_applied<W: World>(
 ) -> Result<(), StepError> {
     let start = world.elapsed();
     let stateful_sets = &followers.stateful_sets();
-    until(world, "no broker lists a leaving name server", LIST_SETTLES_WITHIN, || async move {
+    let deadline = LIST_SETTLES_WITHIN.max(longest_reread(world, stateful_sets).await * 2);
+    until(world, "no broker lists a leaving name server", deadline, || async move {
         let pods = match broker_pods(world, stateful_sets).await {
             Ok(pods) => pods,
             Err(error) => return Look::NotYet(error.to_string()),
@@ -148,8 +152,7 @@ pub(crate) async fn await_applied<W: World>(
             if let Some(reason) = described.holds_other_than(list) {
                 return Look::NotYet(format!("pod `{}`: {reason}", pod.name));
             }
-            let mode = described.list.as_ref().map(|list| list.mode);
-            let needed = rereads_within(mode, described.process.version);
+            let needed = rereads_within(&described);
             if waited < needed {
                 let left = needed.saturating_sub(waited).as_secs();
                 return Look::NotYet(format!(
@@ -170,16 +173,75 @@ pub(crate) async fn await_applied<W: World>(
     .await
 }
 
-/// How long after code 25 a broker may still use its former list. Where the agent is the
-/// address server, the list it served last tells, so nothing has to be waited for.
-fn rereads_within(mode: Option<ListMode>, version_ordinal: u32) -> Duration {
-    match mode {
+/// How long after code 25 a broker may still use its former list. Where the agent is the address server, the list it
+/// served last tells, so nothing has to be waited for. An agent that does not know how often its broker reads the list
+/// again, as those from before they told it, stands beside one that does so as seldom as any.
+fn rereads_within(described: &Describe) -> Duration {
+    let told = Duration::from_millis(described.process.list_period_millis);
+    let version = Version::from_ordinal(described.process.version);
+    match described.list.as_ref().map(|list| list.mode) {
         Some(ListMode::AddressServer) => Duration::ZERO,
-        _ if rocketmq::model::version::Version::from_ordinal(version_ordinal)
-            .has_name_server_update_period() =>
-        {
-            LIST_REREAD_SHORT
-        }
-        _ => LIST_REREAD,
+        _ if version.has_name_server_update_period() && !told.is_zero() => told + LIST_APPLIED_WITHIN,
+        _ => LIST_REREAD + LIST_APPLIED_WITHIN,
+    }
+}
+
+/// The longest of all brokers that can be asked now.
+async fn longest_reread<W: World>(world: &W, stateful_sets: &[String]) -> Duration {
+    let pods = broker_pods(world, stateful_sets).await.unwrap_or_default();
+    let described = join_all(pods.iter().map(|pod| world.describe(pod))).await;
+    described.iter().flatten().map(rereads_within).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use agents::types::{BrokerList, PROTOCOL, Process, Role};
+
+    use super::*;
+
+    #[test]
+    fn a_broker_is_waited_for_as_long_as_it_says_or_as_any_takes() {
+        let check = |mode: ListMode, version: Version, list_period_millis: u64, seconds: u64| {
+            let described = Describe {
+                role: Role::Broker,
+                pod_name: "broker-0-master-0".to_owned(),
+                pod_uid: String::new(),
+                agent_version: String::new(),
+                protocol: PROTOCOL,
+                cluster: String::new(),
+                highest_fence: 0,
+                has_key: true,
+                desired: None,
+                list: Some(BrokerList {
+                    mode,
+                    file: Vec::new(),
+                    live: Vec::new(),
+                    live_since_millis: 0,
+                    registrations: Vec::new(),
+                }),
+                gate: None,
+                process: Process {
+                    answers: true,
+                    problem: String::new(),
+                    version: version.ordinal(),
+                    boot_timestamp_millis: 0,
+                    list_period_millis,
+                },
+                volume: None,
+                metadata: None,
+            };
+            let waited = rereads_within(&described);
+            assert_eq!(waited, Duration::from_secs(seconds), "{mode:?} {version} {list_period_millis}");
+        };
+        use ListMode::{AddressServer, NamesrvAddr};
+        check(NamesrvAddr, Version::V5_3_3, 5_000, 10);
+        check(NamesrvAddr, Version::V5_3_3, 120_000, 125);
+        check(NamesrvAddr, Version::V5_3_1, 600_000, 605);
+        // An older agent, or a broker that has not been asked yet.
+        check(NamesrvAddr, Version::V5_3_3, 0, 125);
+        // A line of the user's file that the broker does not know.
+        check(NamesrvAddr, Version::V4_9_4, 5_000, 125);
+        check(AddressServer, Version::V4_5_0, 0, 0);
+        check(AddressServer, Version::V5_3_3, 120_000, 0);
     }
 }
