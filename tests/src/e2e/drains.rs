@@ -1,6 +1,7 @@
 //! Scale-in of broker groups: how it is typed, and what each way in which it may end leaves.
 
 use rocketmq::remoting::client::Client;
+use serde_json::Value;
 
 use crate::e2e::clusters::{BROKER, name_server_pods};
 use crate::e2e::groups;
@@ -10,6 +11,7 @@ use crate::e2e::kubectl::Kubectl;
 use crate::e2e::plugin::Ended;
 use crate::e2e::pods::{self, Pod};
 use crate::e2e::runs::Runs;
+use crate::e2e::snapshot::Snapshot;
 use crate::e2e::watch::ensure;
 use crate::error::{Context, LabError, Result};
 
@@ -18,12 +20,12 @@ pub fn arguments<'a>(size: &'a str, flags: &[&'a str]) -> Vec<&'a str> {
     [groups::scale_arguments(size).as_slice(), flags].concat()
 }
 
-/// A cluster before a scale-in, to be compared with it after one that came to nothing.
+/// A cluster before an operation, to be compared with it after one that came to nothing.
 #[derive(Debug)]
 pub struct Untouched {
     size: u32,
-    objects: Vec<String>,
-    record: serde_json::Value,
+    objects: Snapshot,
+    record: Value,
     runs: Runs,
 }
 
@@ -35,36 +37,33 @@ impl Untouched {
     pub fn now(kubectl: &Kubectl, judge: &Judge, size: u32) -> Result<Self> {
         Ok(Self {
             size,
-            objects: objects(kubectl)?,
+            objects: Snapshot::of_cluster(kubectl)?,
             record: groups::record(kubectl)?,
             runs: Runs::of(kubectl, judge)?,
         })
     }
 
-    /// Demands the same objects, record and runs of brokers, whole routes, no operation under way, and that clients may
-    /// write to each group.
+    /// Demands the same objects, record and runs of containers and brokers, whole routes, no operation under way, and that
+    /// clients may write to each group.
     ///
     /// # Errors
     /// When something differs.
     pub fn is_still(&self, kubectl: &Kubectl, judge: &Judge, topic: &str) -> Result<()> {
-        groups::are(kubectl, judge, self.size)?;
-        let objects = objects(kubectl)?;
-        ensure(objects == self.objects, || {
-            format!("not like no run, the objects:\n{:?}\n{objects:?}", self.objects)
-        })?;
         let record = groups::record(kubectl)?;
         ensure(record == self.record, || format!("not like no run, the record:\n{}\n{record}", self.record))?;
+        self.is_back(kubectl, judge, topic)
+    }
+
+    /// The same after an undone scale of name servers, which leaves a higher generation of the list.
+    ///
+    /// # Errors
+    /// When something else differs.
+    pub fn is_back(&self, kubectl: &Kubectl, judge: &Judge, topic: &str) -> Result<()> {
+        groups::are(kubectl, judge, self.size)?;
+        self.objects.is_restored(&Snapshot::of_cluster(kubectl)?)?;
         self.runs.are_still(&Runs::of(kubectl, judge)?)?;
         (0..self.size).try_for_each(|group| takes_writes(kubectl, judge, group, topic, true))
     }
-}
-
-/// What the plugin has made, by kind and name; not the clients of a test, which come and go.
-fn objects(kubectl: &Kubectl) -> Result<Vec<String>> {
-    let kinds = "statefulsets,pods,services,poddisruptionbudgets,secrets,configmaps";
-    let ours = "app.kubernetes.io/managed-by=kubectl-rocketmq,app.kubernetes.io/component!=journal";
-    let list = kubectl.run(&["get", kinds, "-o", "name", "-l", ours])?;
-    Ok(list.lines().map(str::to_owned).collect())
 }
 
 /// Demands that a group's master lets clients write, or does not: by its own setting, and at every name server.

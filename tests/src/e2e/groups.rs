@@ -101,16 +101,6 @@ fn recorded_size(kubectl: &Kubectl) -> Result<u32> {
         .ok_or_else(|| LabError::new(format!("the record holds no Broker with a size: {record}")))
 }
 
-/// The objects of a namespace that a scale of broker groups may make, by kind and name.
-///
-/// # Errors
-/// When they cannot be listed.
-pub fn objects(kubectl: &Kubectl) -> Result<Vec<String>> {
-    let kinds = "statefulsets,pods,services,poddisruptionbudgets,secrets,configmaps";
-    let list = kubectl.run(&["get", kinds, "-o", "name", "-l", "app.kubernetes.io/component!=journal"])?;
-    Ok(list.lines().map(str::to_owned).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

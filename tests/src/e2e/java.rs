@@ -22,6 +22,9 @@ pub(crate) const STOP_FILE: &str = "/tmp/stop";
 /// The container of a program's pod.
 const CONTAINER: &str = "client";
 
+/// The label of a program's pod and ConfigMap, which are no part of the cluster that is tested.
+pub(super) const CLIENT: (&str, &str) = ("lab", "client");
+
 /// What a program prints each second.
 pub(crate) trait Report: DeserializeOwned + Debug {
     /// How far it is, in its own word.
@@ -32,13 +35,14 @@ pub(crate) trait Report: DeserializeOwned + Debug {
 pub(crate) fn create(scene: &Scene, version: &str, class: &str, pod: &str, arguments: &str) -> Result<()> {
     let classes = compile(scene.folder(), version, class)?;
     scene.kubectl.run(&["create", "configmap", pod, &format!("--from-file={}", classes.display())])?;
+    scene.kubectl.run(&["label", "configmap", pod, &format!("{}={}", CLIENT.0, CLIENT.1)])?;
     // Java 9 and later read JDK_JAVA_OPTIONS; 8, which needs no opens, does not know it.
     let opens = "--add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/java.lang=ALL-UNNAMED \
                  --add-opens=java.base/sun.nio.ch=ALL-UNNAMED --add-exports=java.base/sun.nio.ch=ALL-UNNAMED";
     scene.kubectl.apply(&json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": pod},
+        "metadata": {"name": pod, "labels": {CLIENT.0: CLIENT.1}},
         "spec": {
             "restartPolicy": "Never",
             "terminationGracePeriodSeconds": 1,

@@ -31,5 +31,6 @@ pub mod runs;
 pub mod scene;
 pub mod slow;
 pub mod small_volume;
+pub mod snapshot;
 pub mod traffic;
 pub mod watch;

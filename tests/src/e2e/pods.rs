@@ -37,7 +37,7 @@ pub struct ContainerRun {
 }
 
 impl Pod {
-    fn from_json(pod: &Value) -> Self {
+    pub(super) fn from_json(pod: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let statuses = ["initContainerStatuses", "containerStatuses"];
         let containers = statuses

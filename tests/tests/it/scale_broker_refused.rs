@@ -8,6 +8,7 @@ use lab::e2e::kubectl::Kubectl;
 use lab::e2e::pods::{self, Pod};
 use lab::e2e::processes;
 use lab::e2e::scene::{Lane, PODS_WITHIN, Scene, scene};
+use lab::e2e::snapshot::Snapshot;
 use lab::e2e::watch::{self, ensure};
 use lab::error::{Context, LabError, Result};
 use lab::wait::Look;
@@ -291,24 +292,21 @@ fn await_ready(kubectl: &Kubectl, pod: &Pod, ready: bool) -> Result<()> {
 }
 
 /// What a refusal must leave as it is.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Unchanged {
-    objects: Vec<String>,
-    record: serde_json::Value,
+    objects: Snapshot,
     operations: Vec<String>,
 }
 
 impl Unchanged {
     fn now(kubectl: &Kubectl) -> Result<Self> {
-        Ok(Self {
-            objects: groups::objects(kubectl)?,
-            record: groups::record(kubectl)?,
-            operations: journal::operations(kubectl)?,
-        })
+        Ok(Self { objects: Snapshot::of_namespace(kubectl)?, operations: journal::operations(kubectl)? })
     }
 
     fn is_still(&self, kubectl: &Kubectl) -> Result<()> {
         let now = Self::now(kubectl)?;
-        ensure(*self == now, || format!("refused, and changed all the same:\n{self:?}\n{now:?}"))
+        self.objects.is_unwritten(&now.objects)?;
+        let (former, now) = (&self.operations, &now.operations);
+        ensure(former == now, || format!("refused, and it began an operation: {now:?}"))
     }
 }
