@@ -78,7 +78,7 @@ fn has(journal: &Value, moment: Moment) -> bool {
     events.any(|event| event["event"] == "step" && event["step"] == place && event["what"] == wanted)
 }
 
-/// What an operation's journal tells so far, an event each: `step 2 started`, or `finished`.
+/// What an operation's journal tells so far, an event each: `step 2 started`, or `paused`.
 ///
 /// # Errors
 /// When there is no such operation.
@@ -92,6 +92,21 @@ fn words(event: &Value) -> String {
         Some(step) => format!("step {} {}", step + 1, event["what"].as_str().unwrap_or_default()),
         None => event["event"].as_str().unwrap_or_default().to_owned(),
     }
+}
+
+/// Whether every step of an operation is done.
+///
+/// # Errors
+/// When there is no such operation, or it has no plan.
+pub fn is_done(kubectl: &Kubectl, operation: &str) -> Result<bool> {
+    let journal = kubectl.json(&["get", "configmap", operation])?;
+    every_step_is_done(&journal).ok_or_else(|| LabError::new(format!("{operation} has no plan: {journal}")))
+}
+
+fn every_step_is_done(journal: &Value) -> Option<bool> {
+    let events = events(journal);
+    let is_done = |place: usize| events.iter().any(|event| event["step"] == place && event["what"] == "done");
+    Some((0..planned(journal)?.len()).all(is_done))
 }
 
 /// The first event of a step.
@@ -200,6 +215,19 @@ mod tests {
         assert!(!has(&journal, Moment::Started("bridge")));
         assert!(!has(&json!({}), Moment::Started("grow")));
         assert!(has(&journal, Moment::Events(1)) && !has(&journal, Moment::Events(2)));
+    }
+
+    #[test]
+    fn an_operation_is_over_with_its_last_step_and_not_before() {
+        let mut journal = json!({"data": {
+            "header": r#"{"plan":[{"name":"prove"},{"name":"record"}]}"#,
+            "event-0000": r#"{"event":"step","step":0,"what":"done"}"#,
+            "event-0001": r#"{"event":"step","step":1,"what":"started","before":{}}"#,
+        }});
+        assert_eq!(every_step_is_done(&journal), Some(false));
+        journal["data"]["event-0002"] = json!(r#"{"event":"step","step":1,"what":"done"}"#);
+        assert_eq!(every_step_is_done(&journal), Some(true));
+        assert_eq!(every_step_is_done(&json!({})), None);
     }
 
     #[test]

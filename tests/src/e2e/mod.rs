@@ -3,6 +3,7 @@
 //!
 //! Nothing here uses the product's crates above `rocketmq`: what the plugin says is never the proof of what it did.
 
+pub mod apply;
 pub mod audit;
 pub mod backlog;
 pub mod broker_tables;
@@ -28,6 +29,7 @@ pub mod pods;
 pub mod processes;
 pub mod results;
 pub mod runs;
+pub mod says;
 pub mod scene;
 pub mod slow;
 pub mod small_volume;

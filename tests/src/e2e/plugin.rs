@@ -90,6 +90,11 @@ impl Running {
         Ok(Self { command: format!("kubectl {}", words.join(" ")), child, stdout, stderr })
     }
 
+    /// Its process, which is the plugin's: `kubectl` replaces itself by it.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it with SIGKILL. `kubectl` has replaced itself by the plugin, so this is the plugin.
     ///
     /// # Errors
