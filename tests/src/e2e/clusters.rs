@@ -130,6 +130,11 @@ spec:
 
     /// Both documents with their data on volumes of the lab's storage class.
     pub fn yaml_on_claims(&self) -> String {
+        self.yaml_on_claims_with("")
+    }
+
+    /// The same with more lines in broker.conf.
+    pub fn yaml_on_claims_with(&self, settings: &str) -> String {
         let claims = format!(
             "storageMode: StorageClass
   volumeClaimTemplates:
@@ -143,7 +148,7 @@ spec:
             storage: 1Gi",
             storage::CLASS
         );
-        self.yaml().replace("storageMode: EmptyDir", &claims)
+        self.yaml_with(settings).replace("storageMode: EmptyDir", &claims)
     }
 
     /// Applies it and checks that it is healthy.
