@@ -10,6 +10,9 @@ use crate::command::Run;
 use crate::error::{Context, LabError, Result};
 use crate::home::Home;
 
+/// The variable that names the folder of the plugin as users have it.
+const RELEASE_CLI: &str = "ROCKETMQ_E2E_RELEASE_CLI";
+
 /// `kubectl` with the cluster and the namespace that a test works in.
 #[derive(Debug, Clone)]
 pub struct Kubectl {
@@ -39,6 +42,22 @@ impl Kubectl {
                 .hint("run `cargo lab test`, which builds it first"));
         }
         Self::with_plugin(&home, kubeconfig, built, namespace)
+    }
+
+    /// The same cluster with the plugin as users have it, optimised and ending at a panic, where `ROCKETMQ_E2E_RELEASE_CLI`
+    /// names the folder that holds it.
+    ///
+    /// # Errors
+    /// When the folder holds none.
+    pub fn as_users_have_it(&self) -> Result<Self> {
+        let Some(folder) = std::env::var_os(RELEASE_CLI).map(PathBuf::from) else { return Ok(self.clone()) };
+        if !folder.join("kubectl-rocketmq").is_file() {
+            return Err(LabError::new(format!(
+                "{RELEASE_CLI}: there is no `kubectl-rocketmq` in {}",
+                folder.display()
+            )));
+        }
+        Self::with_plugin(&Home::from_environment()?, self.kubeconfig.clone(), folder, &self.namespace)
     }
 
     /// The cluster of a kubeconfig, with the plugin that lies in the folder `plugin`.

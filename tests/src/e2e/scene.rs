@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -61,7 +61,7 @@ pub struct Scene {
     pub row: String,
     /// `kubectl` in the test's namespace.
     pub kubectl: Kubectl,
-    folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl Scene {
@@ -78,6 +78,12 @@ impl Scene {
     /// A folder of the test's own.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The same test with another plugin, or in another namespace.
+    #[must_use]
+    pub fn with(&self, kubectl: Kubectl) -> Self {
+        Self { row: self.row.clone(), kubectl, folder: Arc::clone(&self.folder) }
     }
 
     /// Says what the test is about to do.
@@ -143,7 +149,7 @@ pub fn on_stage<T>(row: &str, kubectl: Kubectl, act: impl FnOnce(&Scene) -> Resu
     // A temporary folder is its maker's alone; pods must pass through it to theirs.
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755))
         .context(|| "cannot open a folder")?;
-    let scene = Scene { row: row.to_owned(), kubectl, folder };
+    let scene = Scene { row: row.to_owned(), kubectl, folder: Arc::new(folder) };
     // A panic of an assertion must not skip the dump.
     let result = catch_unwind(AssertUnwindSafe(|| act(&scene)))
         .unwrap_or_else(|_| Err(LabError::new(format!("{row} panicked; its message stands above"))));

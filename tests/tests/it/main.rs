@@ -1,18 +1,16 @@
 //! The promises of the README on a real Kubernetes and real RocketMQ, through the real binary.
 //!
-//! Each test makes a namespace of its own. `cargo lab test` starts the lab and sets `ROCKETMQ_E2E=1`; without it a test
-//! says what it needs and does nothing.
+//! Each test makes a namespace of its own, and is ignored unless `cargo lab test` runs it, which starts the lab.
 
 mod agents;
-mod apply;
 mod bad_input;
+mod daily;
 mod delete;
 mod drain;
-mod examples;
 mod killed;
 mod metadata;
+mod operator;
 mod readme;
-mod replicas;
 mod scale;
 mod scale_broker;
 mod scale_broker_refused;

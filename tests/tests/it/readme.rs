@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::process::Command;
 
+use lab::e2e::examples;
 use lab::e2e::scene::{Lane, Scene, scene};
 use lab::e2e::watch::ensure;
 use lab::error::{Context, LabError, Result};
@@ -18,15 +19,27 @@ struct Typed {
 }
 
 #[test]
+#[ignore = "needs the lab"]
 fn readme_session_is_true() -> Verdict {
-    scene("readme-session", Lane::Side, |scene| {
+    scene("readme", Lane::Side, |scene| {
         let path = home::repository().join("README.md");
         let readme = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
         let namespace = format!("{}-typed", scene.kubectl.namespace());
-        let result = session(&readme)?.iter().try_for_each(|typed| type_it(scene, typed, &namespace));
+        let typed = scene.with(scene.kubectl.in_namespace(&namespace));
+        let result = types_the_session(&typed, &session(&readme)?);
         scene.kubectl.run(&["delete", "namespace", &namespace, "--wait=false", "--ignore-not-found"])?;
         result
     })
+}
+
+/// Types every line, and sends and receives before the cluster goes.
+fn types_the_session(scene: &Scene, session: &[Typed]) -> Result<()> {
+    let goes = session.iter().position(|typed| typed.command.contains("kubectl rocketmq delete "));
+    let goes = goes.ok_or_else(|| LabError::new("the session of README.md does not delete its cluster"))?;
+    let (before, rest) = session.split_at(goes);
+    before.iter().try_for_each(|typed| type_it(scene, typed))?;
+    examples::works(scene, "5.3.3", "readme")?;
+    rest.iter().try_for_each(|typed| type_it(scene, typed))
 }
 
 /// The first console block of a page.
@@ -50,7 +63,8 @@ fn session(page: &str) -> Result<Vec<Typed>> {
 }
 
 /// Runs one command by a shell in the repository, in a namespace of the test's own in place of `mq`.
-fn type_it(scene: &Scene, typed: &Typed, namespace: &str) -> Result<()> {
+fn type_it(scene: &Scene, typed: &Typed) -> Result<()> {
+    let namespace = scene.kubectl.namespace();
     let here = |text: &str| {
         text.replace("-n mq", &format!("-n {namespace}"))
             .replace("namespace mq", &format!("namespace {namespace}"))
