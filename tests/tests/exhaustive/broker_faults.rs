@@ -47,6 +47,7 @@ const UNDER_WAY_WITHIN: Duration = Duration::from_secs(240);
 const UNDONE: &str = "is undone: everything is as it was before";
 
 #[test]
+#[ignore = "needs the lab"]
 fn fault_in_the_middle_of_an_import_ends_well_or_is_undone() -> Verdict {
     let about = "A broker group joins, and something dies in the middle of its import";
     exhaustive("broker-faults", about, Lane::Side, |scene| {
@@ -211,6 +212,7 @@ const VOLUME_MIB: u64 = 192;
 const LEFT_FREE_MIB: u64 = 60;
 
 #[test]
+#[ignore = "needs the lab"]
 fn full_volume_is_told_with_numbers_and_undone() -> Verdict {
     let about = "A broker group joins on a volume that is full";
     exhaustive("broker-faults-full-volume", about, Lane::Side, |scene| {
@@ -249,6 +251,7 @@ const MESSAGES: u64 = 32;
 const NAMED_WITHIN: Duration = Duration::from_secs(240);
 
 #[test]
+#[ignore = "needs the lab"]
 fn slow_consumer_is_waited_for_and_named() -> Verdict {
     let about = "A broker group leaves that a slow consumer reads from";
     exhaustive("broker-faults-slow-consumer", about, Lane::Side, |scene| {

@@ -26,6 +26,7 @@ const CLUSTER: Shape = Shape { version: "5.3.3", name_servers: 1, groups: 2, rep
 const NO_RETURN: [&str; 2] = ["open-brokers", "delete-objects"];
 
 #[test]
+#[ignore = "needs the lab"]
 fn scale_of_broker_groups_resumes_after_every_step() -> Verdict {
     let about = "`scale broker` 2 -> 3 and 3 -> 2, killed once a step, then resumed";
     exhaustive("groups-resume-after-every-step", about, Lane::Side, |scene| {
@@ -53,12 +54,14 @@ fn scale_of_broker_groups_resumes_after_every_step() -> Verdict {
 }
 
 #[test]
+#[ignore = "needs the lab"]
 fn scale_out_of_broker_groups_is_undone_after_every_step() -> Verdict {
     let about = "`scale broker` 2 -> 3, killed once a step, then undone";
     exhaustive("groups-out-undone-after-every-step", about, Lane::Side, |scene| undone(scene, 2, 3))
 }
 
 #[test]
+#[ignore = "needs the lab"]
 fn scale_in_of_broker_groups_is_undone_after_every_step() -> Verdict {
     let about = "`scale broker` 3 -> 2, killed once a step, then undone";
     exhaustive("groups-in-undone-after-every-step", about, Lane::Side, |scene| undone(scene, 3, 2))

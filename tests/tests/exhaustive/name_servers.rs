@@ -15,6 +15,7 @@ use crate::Verdict;
 const CLUSTER: Shape = Shape { version: "5.3.3", name_servers: 1, groups: 2, replicas: 0 };
 
 #[test]
+#[ignore = "needs the lab"]
 fn scale_of_name_servers_resumes_after_every_event() -> Verdict {
     let about = "`scale nameservice` 1 -> 2 and 2 -> 1, killed after every event, then resumed";
     exhaustive("resumes-after-every-event", about, Lane::Side, |scene| {
@@ -36,12 +37,14 @@ fn scale_of_name_servers_resumes_after_every_event() -> Verdict {
 }
 
 #[test]
+#[ignore = "needs the lab"]
 fn scale_out_of_name_servers_is_undone_after_every_event() -> Verdict {
     let about = "`scale nameservice` 1 -> 2, killed after every event, then undone";
     exhaustive("out-undone-after-every-event", about, Lane::Side, |scene| undone(scene, 1, 2))
 }
 
 #[test]
+#[ignore = "needs the lab"]
 fn scale_in_of_name_servers_is_undone_after_every_event() -> Verdict {
     let about = "`scale nameservice` 2 -> 1, killed after every event, then undone";
     exhaustive("in-undone-after-every-event", about, Lane::Side, |scene| undone(scene, 2, 1))

@@ -15,11 +15,13 @@ use lab::wait::{self, Look};
 use crate::Verdict;
 
 #[test]
+#[ignore = "needs the lab"]
 fn agent_killed_during_a_bridge_restarts_nothing_and_fails_no_send_on_4_5_0() -> Verdict {
     scene("agent-killed-4-5-0", Lane::Side, |scene| agent_killed_during_a_bridge(scene, "4.5.0"))
 }
 
 #[test]
+#[ignore = "needs the lab"]
 fn agent_killed_during_a_bridge_restarts_nothing_and_fails_no_send_on_5_3_3() -> Verdict {
     scene("agent-killed-5-3-3", Lane::Side, |scene| agent_killed_during_a_bridge(scene, "5.3.3"))
 }
@@ -63,6 +65,7 @@ fn agent_killed_during_a_bridge(scene: &Scene, version: &'static str) -> Result<
 }
 
 #[test]
+#[ignore = "needs the lab"]
 fn java_killed_after_each_write_of_broker_conf_comes_back_with_the_new_list() -> Verdict {
     scene("java-killed-at-a-write", Lane::Side, |scene| {
         let kubectl = &scene.kubectl;

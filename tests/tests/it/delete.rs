@@ -14,6 +14,7 @@ use crate::Verdict;
 const KINDS: &str = "statefulsets,services,pods,poddisruptionbudgets,secrets,leases,configmaps";
 
 #[test]
+#[ignore = "needs the lab"]
 fn delete_leaves_data() -> Verdict {
     scene("delete-leaves-data", Lane::Side, |scene| {
         let kubectl = &scene.kubectl;

@@ -1,5 +1,6 @@
 //! What no compiler holds: rules of ARCHITECTURE.md and CONTRIBUTING.md that a look into the tree can hold.
 
+mod ignored;
 mod rust;
 
 use std::path::{Path, PathBuf};
