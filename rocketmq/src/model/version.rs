@@ -30,7 +30,7 @@ impl Version {
     pub const V5_3_0: Self = Self(473);
     /// 5.3.1, which has the setting `updateNameServerAddrPeriod`.
     pub const V5_3_1: Self = Self(475);
-    /// 5.3.3, the newest version that the golden frames were recorded from.
+    /// 5.3.3, as which requests go out ([`CLIENT_VERSION`](crate::remoting::client::CLIENT_VERSION)).
     pub const V5_3_3: Self = Self(479);
 
     /// The version with this ordinal, known or not.
