@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rocketmq::model::data_version::DataVersion;
 use rocketmq::model::version::Version;
 use rocketmq::remoting::frame::Frame;
 use rocketmq::remoting::header::{Header, Serialization};
 use rocketmq::remoting::request_code::RequestCode;
 use rocketmq::remoting::response_code::ResponseCode;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -87,6 +89,15 @@ impl Reply {
     pub(crate) fn unknown_request(code: RequestCode, peer: Version) -> Option<Self> {
         let remark = format!(" request type {} not supported", code.0);
         peer.is_5().then(|| Self::refusal(ResponseCode::REQUEST_CODE_NOT_SUPPORTED, remark))
+    }
+
+    /// A data version as peers write it; 4.x has no state version.
+    pub(crate) fn data_version(version: DataVersion, peer: Version) -> Value {
+        let mut written = json!(version);
+        if peer.is_5() {
+            written["stateVersion"] = Value::from(version.state_version);
+        }
+        written
     }
 
     pub(crate) fn with_body(body: impl Into<Bytes>) -> Self {

@@ -54,6 +54,8 @@ pub(crate) struct Routes {
     live: BTreeMap<String, ListedBroker>,
     /// Group to cluster and addresses by id; the key is the group's name alone, all tags.
     groups: BTreeMap<String, (String, BTreeMap<u64, String>)>,
+    /// Whether slaves of a group may act as its master, as its last registrant said (5.x).
+    acting_master: BTreeMap<String, bool>,
     /// Topic to rows by group.
     rows: BTreeMap<String, BTreeMap<String, TopicRow>>,
 }
@@ -81,6 +83,8 @@ impl Routes {
             .entry(broker.broker_name.clone())
             .or_insert_with(|| (broker.cluster.clone(), BTreeMap::new()));
         group.1.insert(broker.broker_id, broker.address.clone());
+        let acting = registration.enable_acting_master.unwrap_or(false);
+        self.acting_master.insert(broker.broker_name.clone(), acting);
         if broker.broker_id == MASTER_ID {
             for row in topics.rows(&broker.broker_name) {
                 let rows = self.rows.entry(row.topic.clone()).or_default();
@@ -150,6 +154,10 @@ impl Routes {
     }
 
     /// The brokers of a group.
+    pub(crate) fn has_acting_master(&self, broker_name: &str) -> bool {
+        self.acting_master.get(broker_name).copied().unwrap_or(false)
+    }
+
     pub(crate) fn brokers(&self, broker_name: &str) -> Vec<RegisteredBroker> {
         let Some((cluster, ids)) = self.groups.get(broker_name) else { return Vec::new() };
         let broker = |(id, address): (&u64, &String)| RegisteredBroker {

@@ -234,8 +234,11 @@ async fn kv_entries_are_put_read_and_deleted_and_go_to_brokers() {
     let broker = broker(Version::V5_3_3, &[&name_server]).await;
     let answer = client.register_broker(&bridge(&broker, Version::V5_3_3, 0)).await.unwrap().value;
     assert_eq!(answer.order_topics["orders"], "demo-0:4");
-    let route = client.route("orders").await.unwrap().value.unwrap();
-    assert_eq!(route.order_topic_conf, Some(entry.value.clone()));
+    let conf = || async { client.route("orders").await.unwrap().value.unwrap().order_topic_conf };
+    assert_eq!(conf().await, None, "orderMessageEnable is off");
+    let settings = Properties::from_iter([("orderMessageEnable", "true")]);
+    client.update_name_server_config(&settings).await.unwrap();
+    assert_eq!(conf().await, Some(entry.value.clone()));
 
     client.delete_kv(&entry.namespace, &entry.key).await.unwrap();
     assert_eq!(get().await, None);

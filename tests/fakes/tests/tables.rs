@@ -164,7 +164,7 @@ async fn offsets_are_stored_and_an_empty_queue_is_answered_as_the_version_does()
         assert_eq!(offsets.value[&subscription], BTreeMap::from([(0, 0), (3, 7)]));
         // As fastjson writes them.
         let body = client.consumer_offsets_body().await.unwrap().value;
-        assert_eq!(body, r#"{"offsetTable":{"orders@billing":{0:0,3:7}}}"#);
+        assert!(body.starts_with(br#"{"offsetTable":{"orders@billing":{0:0,3:7}}"#), "{body:?}");
     }
 }
 
@@ -189,7 +189,7 @@ async fn groups_tell_who_is_there_and_what_each_holds() {
         assert_eq!((&there.subscriptions, there.broadcasting), (&online.subscriptions, false));
         let clients: Vec<_> = there.members.iter().map(|member| member.client_id.as_str()).collect();
         assert_eq!(clients, ["10.0.0.1@1", "10.0.0.2@1"]);
-        assert_eq!((there.members[0].language.as_str(), there.members[0].version), ("JAVA", Version::V5_3_3));
+        assert_eq!((there.members[0].language.as_str(), there.members[0].version), ("JAVA", version));
 
         let held = client.consumer_running_info("billing", "10.0.0.1@1").await.unwrap().value;
         assert_eq!(held, [queue(0), queue(1)]);

@@ -117,8 +117,8 @@ impl State {
     fn answer_of_all(&mut self, request: &Received) -> Option<Reply> {
         Some(match request.code {
             RequestCode::UPDATE_AND_CREATE_TOPIC => self.create_topic(request),
-            RequestCode::GET_ALL_TOPIC_CONFIG => Reply::with_body(json!(self.topics).to_string()),
-            RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => Reply::with_body(self.groups_body()),
+            RequestCode::GET_ALL_TOPIC_CONFIG => self.topic_table(),
+            RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG => self.group_table(),
             RequestCode::GET_ALL_CONSUMER_OFFSET => Reply::with_body(self.offsets_body()),
             RequestCode::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP => self.create_group(request),
             RequestCode::QUERY_CONSUMER_OFFSET => self.consumer_offset(request),
@@ -127,7 +127,8 @@ impl State {
             RequestCode::GET_CONSUMER_RUNNING_INFO => self.consumer_running_info(request),
             RequestCode::UPDATE_BROKER_CONFIG => self.update_config(request),
             RequestCode::GET_BROKER_CONFIG => {
-                Reply::with_body(raw_lines(&self.settings)).field("version", json!(self.topics.data_version))
+                let version = Reply::data_version(self.topics.data_version, self.common.version);
+                Reply::with_body(raw_lines(&self.settings)).field("version", version)
             }
             RequestCode::GET_BROKER_RUNTIME_INFO => Reply::with_body(self.runtime_info()),
             RequestCode::GET_MAX_OFFSET | RequestCode::GET_MIN_OFFSET => self.offset_of_queue(request),

@@ -10,6 +10,9 @@ use serde_json::{Map, Value, json};
 use super::State;
 use crate::peer::{Received, Reply};
 
+/// What a pop consumer holds that takes from every queue of a topic.
+const EVERY_QUEUE: i32 = -1;
+
 /// A group of which somebody is connected.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OnlineGroup {
@@ -32,13 +35,12 @@ impl State {
             let remark = format!("the consumer group[{name}] not online");
             return Reply::refusal(ResponseCode::CONSUMER_NOT_ONLINE, remark);
         };
-        let connections: Vec<_> = group
-            .members
-            .keys()
-            .map(|client| {
+        let connections: Vec<_> = (40_000..)
+            .zip(group.members.keys())
+            .map(|(port, client)| {
                 json!({
-                    "clientAddr": "127.0.0.1:40000", "clientId": client, "language": "JAVA",
-                    "version": Version::V5_3_3,
+                    "clientAddr": format!("127.0.0.1:{port}"), "clientId": client, "language": "JAVA",
+                    "version": self.common.version,
                 })
             })
             .collect();
@@ -46,9 +48,11 @@ impl State {
             .subscriptions
             .iter()
             .map(|(topic, messages)| {
+                let tags: Vec<_> = messages.split("||").map(str::trim).filter(|tag| *tag != "*").collect();
+                let codes: Vec<_> = tags.iter().map(|tag| hash_code(tag)).collect();
                 let data = json!({
-                    "classFilterMode": false, "codeSet": [], "expressionType": "TAG", "subString": messages,
-                    "subVersion": 1, "tagsSet": [], "topic": topic,
+                    "classFilterMode": false, "codeSet": codes, "expressionType": "TAG", "subString": messages,
+                    "subVersion": 1, "tagsSet": tags, "topic": topic,
                 });
                 (topic.clone(), data)
             })
@@ -75,19 +79,33 @@ impl State {
                 let remark = format!("consumer <{group}> <{client}> Timeout: RemotingTimeoutException");
                 Reply::refusal(ResponseCode::CONSUME_MSG_TIMEOUT, remark)
             }
-            Some(Some(queues)) => Reply::with_body(running_info(queues)),
+            Some(Some(queues)) => Reply::with_body(running_info(queues, self.common.version)),
         }
     }
 }
 
-/// As fastjson writes it: the keys of the table are whole objects.
-fn running_info(queues: &[MessageQueue]) -> String {
-    let held: Vec<_> = queues
+/// `String.hashCode` of Java.
+fn hash_code(text: &str) -> i32 {
+    text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+}
+
+/// As fastjson writes it: the keys of the tables are whole objects. What is taken by pop stands in a table of its own
+/// (5.x).
+fn running_info(queues: &[MessageQueue], version: Version) -> String {
+    let (by_pop, held): (Vec<_>, Vec<_>) =
+        queues.iter().partition(|queue| version.is_5() && queue.queue_id == EVERY_QUEUE);
+    let held: Vec<_> = held
         .iter()
         .map(|queue| format!(r#"{}:{{"cachedMsgCount":0,"droped":false,"locked":false}}"#, json!(queue)))
         .collect();
+    let by_pop: Vec<_> = by_pop
+        .iter()
+        .map(|queue| format!(r#"{}:{{"droped":false,"lastPopTimestamp":0,"waitAckCount":0}}"#, json!(queue)))
+        .collect();
+    let by_pop =
+        if version.is_5() { format!(r#""mqPopTable":{{{}}},"#, by_pop.join(",")) } else { String::new() };
     format!(
-        r#"{{"mqTable":{{{}}},"properties":{{}},"statusTable":{{}},"subscriptionSet":[]}}"#,
+        r#"{{{by_pop}"mqTable":{{{}}},"properties":{{}},"statusTable":{{}},"subscriptionSet":[]}}"#,
         held.join(",")
     )
 }

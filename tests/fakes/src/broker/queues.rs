@@ -9,6 +9,7 @@ use rocketmq::remoting::response_code::ResponseCode;
 use serde_json::{Map, Value, json};
 
 use super::State;
+use super::tables::never_changed;
 use crate::peer::{Received, Reply};
 
 /// What lies in the queues of a broker, as far as its answers show it.
@@ -86,14 +87,19 @@ impl State {
                 format!("{}:{value}", json!(key))
             })
             .collect();
-        Reply::with_body(format!(r#"{{"offsetTable":{{{}}}}}"#, entries.join(",")))
+        let rate = if self.common.version.is_5() { r#","topicPutTps":0.0"# } else { "" };
+        Reply::with_body(format!(r#"{{"offsetTable":{{{}}}{rate}}}"#, entries.join(",")))
     }
 
     /// Code 45, `ScheduleMessageService.encode`, as fastjson writes it: levels are no strings.
     pub(super) fn delay_offsets(&self) -> Reply {
         let entries: Vec<_> =
             self.queues.delivered.iter().map(|(level, offset)| format!("{level}:{offset}")).collect();
-        Reply::with_body(format!(r#"{{"offsetTable":{{{}}}}}"#, entries.join(",")))
+        let mut version = String::new();
+        if self.common.version.is_5() {
+            version = format!(r#""dataVersion":{},"#, never_changed());
+        }
+        Reply::with_body(format!(r#"{{{version}"offsetTable":{{{}}}}}"#, entries.join(",")))
     }
 
     /// True if the broker has a timer wheel, 5.0.0+.

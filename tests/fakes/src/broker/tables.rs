@@ -6,13 +6,22 @@ use std::fs;
 use std::path::Path;
 
 use rocketmq::metadata::walk::{self, WalkError};
-use rocketmq::metadata::{Entry, Table};
+use rocketmq::metadata::{Entry, Subscription, Table};
 use rocketmq::model::topic::TopicConfig;
 use rocketmq::model::version::Version;
 use rocketmq::remoting::json;
 use serde_json::{Map, Value, json};
 
-use super::State;
+use super::{State, TABLE_MADE_AT};
+use crate::peer::Reply;
+
+/// `MQVersion` of 5.5.0.
+const V5_5_0: u32 = 513;
+
+/// The version of a table of 5.x that is as it was at the start.
+pub(super) fn never_changed() -> Value {
+    json!({ "counter": 0, "stateVersion": 0, "timestamp": TABLE_MADE_AT })
+}
 
 impl State {
     /// Puts an entry, in the place of one of the same name; the version of its table changes.
@@ -74,13 +83,37 @@ impl State {
         true
     }
 
+    /// `TopicConfigSerializeWrapper`, 5.x's `TopicConfigAndMappingSerializeWrapper`.
+    pub(super) fn topic_table(&self) -> Reply {
+        let version = self.common.version;
+        let mut body = json!(self.topics);
+        body["dataVersion"] = Reply::data_version(self.topics.data_version, version);
+        if version.is_5() {
+            body["mappingDataVersion"] = never_changed();
+            for maps in ["topicQueueMappingDetailMap", "topicQueueMappingInfoMap"] {
+                if body.get(maps).is_none() {
+                    body[maps] = json!({});
+                }
+            }
+        }
+        self.whole_table(body, "totalTopicNum", self.topics.topics.len())
+    }
+
     /// `SubscriptionGroupManager.encode`; `forbiddenTable` from 5.0.0 on.
-    pub(super) fn groups_body(&self) -> String {
+    pub(super) fn group_table(&self) -> Reply {
+        let version = self.common.version;
         let mut body = json!(self.groups);
-        if self.common.version.is_5() {
+        body["dataVersion"] = Reply::data_version(self.groups.data_version, version);
+        if version.is_5() {
             body["forbiddenTable"] = Value::Object(self.forbidden.clone());
         }
-        body.to_string()
+        self.whole_table(body, "totalGroupNum", self.groups.groups.len())
+    }
+
+    /// 5.5.0 tells how long a table is, for those who ask for parts of it; who does not gets it whole.
+    fn whole_table(&self, body: Value, total: &str, count: usize) -> Reply {
+        let reply = Reply::with_body(body.to_string());
+        if self.common.version.ordinal() >= V5_5_0 { reply.field(total, count) } else { reply }
     }
 
     /// `MessageRequestModeManager.encode`, 5.0.0+.
@@ -92,18 +125,35 @@ impl State {
         json!({ "messageRequestModeMap": topics }).to_string()
     }
 
-    /// `ConsumerOffsetManager.encode`, as fastjson writes it: the numbers of queues are no strings.
+    /// `ConsumerOffsetManager.encode`, as fastjson writes it: the numbers of queues are no strings. 5.5.0 tells how far
+    /// members that are online have pulled, too.
     pub(super) fn offsets_body(&self) -> String {
-        let entries: Vec<_> = self
-            .offsets
-            .iter()
-            .map(|(subscription, queues)| {
-                let queues: Vec<_> =
-                    queues.iter().map(|(queue, offset)| format!("{queue}:{offset}")).collect();
-                format!("{}:{{{}}}", json!(subscription.to_string()), queues.join(","))
-            })
-            .collect();
-        format!(r#"{{"offsetTable":{{{}}}}}"#, entries.join(","))
+        let written = |offsets: &dyn Fn(&Subscription) -> bool| {
+            let entries: Vec<_> = self
+                .offsets
+                .iter()
+                .filter(|(subscription, _)| offsets(subscription))
+                .map(|(subscription, queues)| {
+                    let queues: Vec<_> =
+                        queues.iter().map(|(queue, offset)| format!("{queue}:{offset}")).collect();
+                    format!("{}:{{{}}}", json!(subscription.to_string()), queues.join(","))
+                })
+                .collect();
+            format!("{{{}}}", entries.join(","))
+        };
+        let mut further = String::new();
+        if self.common.version.is_5() {
+            let mut topics: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for Subscription { topic, group } in self.offsets.keys() {
+                topics.entry(group).or_default().push(topic);
+            }
+            further = format!(r#","dataVersion":{},"groupTopicMap":{}"#, never_changed(), json!(topics));
+        }
+        if self.common.version.ordinal() >= V5_5_0 {
+            let online = |subscription: &Subscription| self.online.contains_key(&subscription.group);
+            further += &format!(r#","pullOffsetTable":{}"#, written(&online));
+        }
+        format!(r#"{{"offsetTable":{}{further}}}"#, written(&|_| true))
     }
 }
 

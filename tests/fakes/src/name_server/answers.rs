@@ -65,13 +65,15 @@ fn bare_keys(entries: &BTreeMap<u64, &str>) -> String {
     format!("{{{}}}", entries.join(","))
 }
 
-fn broker_data(brokers: &[RegisteredBroker], strict: bool) -> String {
+/// `BrokerData`; `acting` is its `enableActingMaster`, 5.0.0+.
+fn broker_data(brokers: &[RegisteredBroker], acting: Option<bool>, strict: bool) -> String {
     let Some(first) = brokers.first() else { return "null".to_owned() };
     let addresses: BTreeMap<u64, &str> =
         brokers.iter().map(|broker| (broker.broker_id, broker.address.as_str())).collect();
     let addresses = if strict { json!(addresses).to_string() } else { bare_keys(&addresses) };
+    let acting = acting.map(|acting| format!(r#","enableActingMaster":{acting}"#)).unwrap_or_default();
     format!(
-        r#"{{"brokerAddrs":{addresses},"brokerName":{},"cluster":{}}}"#,
+        r#"{{"brokerAddrs":{addresses},"brokerName":{},"cluster":{}{acting}}}"#,
         json!(first.broker_name),
         json!(first.cluster)
     )
@@ -143,10 +145,15 @@ impl State {
         let stored = self.routes.stored_version(request.field("brokerAddr"));
         let changed = stored != serde_json::from_value(asked).ok();
         match stored {
-            Some(stored) => Reply::with_body(json!(stored).to_string()),
+            Some(stored) => Reply::with_body(Reply::data_version(stored, self.common.version).to_string()),
             None => Reply::success(),
         }
         .field("changed", changed)
+    }
+
+    /// What this version tells of that.
+    fn acting_master(&self, broker_name: &str) -> Option<bool> {
+        self.common.version.is_5().then(|| self.routes.has_acting_master(broker_name))
     }
 
     fn cluster_info(&self) -> String {
@@ -162,7 +169,9 @@ impl State {
         }
         let groups: Vec<_> = groups
             .iter()
-            .map(|(name, brokers)| format!("{}:{}", json!(name), broker_data(brokers, false)))
+            .map(|(name, brokers)| {
+                format!("{}:{}", json!(name), broker_data(brokers, self.acting_master(name), false))
+            })
             .collect();
         format!(r#"{{"brokerAddrTable":{{{}}},"clusterAddrTable":{}}}"#, groups.join(","), json!(clusters))
     }
@@ -179,9 +188,15 @@ impl State {
         // `ClientRequestProcessor` and `DefaultRequestProcessor` of 4.9.4+.
         let strict = self.common.version.takes_live_list()
             && (request.version >= Version::V4_9_4 || request.field("acceptStandardJsonOnly") == "true");
-        let brokers: Vec<_> =
-            rows.iter().map(|row| broker_data(&self.routes.brokers(&row.broker_name), strict)).collect();
-        let flag = if self.common.version.is_5() { "topicSysFlag" } else { "topicSynFlag" };
+        let brokers: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let brokers = self.routes.brokers(&row.broker_name);
+                broker_data(&brokers, self.acting_master(&row.broker_name), strict)
+            })
+            .collect();
+        // 4.5.0 has a slip of the pen, 4.9.7 not any more.
+        let flag = if self.common.version.takes_live_list() { "topicSysFlag" } else { "topicSynFlag" };
         let queues: Vec<Value> = rows
             .iter()
             .map(|row| {
@@ -195,7 +210,8 @@ impl State {
             })
             .collect();
         let mut order = String::new();
-        if let Some(conf) = self.kv.get(ORDER_TOPIC_CONFIG).and_then(|table| table.get(topic)) {
+        let conf = self.kv.get(ORDER_TOPIC_CONFIG).and_then(|table| table.get(topic));
+        if let (Some(conf), Some("true")) = (conf, self.settings.get("orderMessageEnable")) {
             order = format!(r#""orderTopicConf":{},"#, json!(conf));
         }
         Reply::with_body(format!(
@@ -227,9 +243,13 @@ impl State {
     }
 
     fn get(&self, request: &Received) -> Reply {
-        match self.kv.get(request.field("namespace")).and_then(|table| table.get(request.field("key"))) {
+        let (namespace, key) = (request.field("namespace"), request.field("key"));
+        match self.kv.get(namespace).and_then(|table| table.get(key)) {
             Some(value) => Reply::success().field("value", value),
-            None => Reply::refusal(ResponseCode::QUERY_NOT_FOUND, "No config item"),
+            None => {
+                let remark = format!("No config item, Namespace: {namespace} Key: {key}");
+                Reply::refusal(ResponseCode::QUERY_NOT_FOUND, remark)
+            }
         }
     }
 
@@ -241,9 +261,13 @@ impl State {
     }
 
     fn list(&self, request: &Received) -> Reply {
-        match self.kv.get(request.field("namespace")) {
+        let namespace = request.field("namespace");
+        match self.kv.get(namespace) {
             Some(table) => Reply::with_body(json!({ "table": table }).to_string()),
-            None => Reply::refusal(ResponseCode::QUERY_NOT_FOUND, "No config item"),
+            None => {
+                let remark = format!("No config item, Namespace: {namespace}");
+                Reply::refusal(ResponseCode::QUERY_NOT_FOUND, remark)
+            }
         }
     }
 }
