@@ -27,9 +27,10 @@ import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
  */
 abstract class Golden implements TransactionListener {
     static final String BROKER_NAME = "demo-0";
-    static final long TIMEOUT = 5000;
+    /** A broker that has just started on a busy machine is slow. */
+    static final long PATIENCE = 30_000;
 
-    final DefaultMQAdminExt admin = new DefaultMQAdminExt();
+    final DefaultMQAdminExt admin = new DefaultMQAdminExt(PATIENCE);
     final BufferedReader words = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     String nameServer;
     String broker;
@@ -107,7 +108,7 @@ abstract class Golden implements TransactionListener {
         admin.getNameServerConfig(Collections.singletonList(nameServer));
         admin.getBrokerConfig(broker);
         admin.fetchBrokerRuntimeStats(broker);
-        admin.getAllSubscriptionGroup(broker, TIMEOUT);
+        admin.getAllSubscriptionGroup(broker, PATIENCE);
     }
 
     private void backlog() throws Exception {

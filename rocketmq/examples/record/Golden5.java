@@ -28,8 +28,8 @@ public final class Golden5 extends Golden {
         TopicConfig invoices = new TopicConfig("invoices", 2, 2, 6);
         invoices.setAttributes(Collections.singletonMap("+message.type", "FIFO"));
         admin.createAndUpdateTopicConfigList(broker, Arrays.asList(invoices, new TopicConfig("payments", 1, 1, 6)));
-        admin.setMessageRequestMode(broker, "orders", "billing", MessageRequestMode.POP, 8, TIMEOUT);
-        admin.setMessageRequestMode(broker, "orders", "popping", MessageRequestMode.POP, 8, TIMEOUT);
+        admin.setMessageRequestMode(broker, "orders", "billing", MessageRequestMode.POP, 8, PATIENCE);
+        admin.setMessageRequestMode(broker, "orders", "popping", MessageRequestMode.POP, 8, PATIENCE);
         admin.updateAndGetGroupReadForbidden(broker, "billing", "payments", false);
     }
 
