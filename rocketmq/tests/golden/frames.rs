@@ -18,7 +18,7 @@ use rocketmq::remoting::response_code::ResponseCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 pub(crate) const V4_9_7: Version = Version::from_ordinal(407);
-const V5_5_0: Version = Version::from_ordinal(513);
+pub(crate) const V5_5_0: Version = Version::from_ordinal(513);
 
 /// A version of which there are frames.
 #[derive(Debug, Clone, Copy)]

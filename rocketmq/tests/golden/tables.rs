@@ -10,7 +10,7 @@ use rocketmq::remoting::json;
 use rocketmq::remoting::request_code::RequestCode;
 use serde_json::{Map, Value, json as value};
 
-use crate::frames::{orders_row, recorded};
+use crate::frames::{V5_5_0, orders_row, recorded};
 
 #[tokio::test]
 async fn offsets_and_request_modes_are_read() {
@@ -21,6 +21,10 @@ async fn offsets_and_request_modes_are_read() {
         let queues = &offsets.value[&billing];
         assert_eq!((offsets.version, queues), (version, &(0..5).map(|queue| (queue, 0)).collect()));
         assert!(offsets.value.contains_key(&Subscription::to_retries_of("billing")));
+        // What 5.x notes of a group that broadcasts is no offset of a group.
+        let body = String::from_utf8(client.consumer_offsets_body().await.unwrap().value.into()).unwrap();
+        assert_eq!(body.contains("orders@watching@broadcast"), version == V5_5_0, "{version}");
+        assert!(offsets.value.keys().all(|subscription| !subscription.group.contains("watching")));
         if version.has_request_modes() {
             let modes = client.message_request_modes().await.unwrap().value;
             assert_eq!(
@@ -76,19 +80,24 @@ async fn answers_to_changes_are_read() {
 fn tables_are_sanitised_to_what_users_made() {
     for recorded in recorded() {
         let version = recorded.version;
-        let body = |code| recorded.frame(code, "answer").body;
+        let body = |code, kind| recorded.frame(code, kind).body;
         let origin = Origin { cluster: "demo".to_owned(), broker_name: "demo-0".to_owned(), version };
         let options = Options { sanitised: true, ordered: true };
         let mut tables = Tables::new(origin, options, 7);
         let (mut topics, mut groups) = (Vec::new(), Vec::new());
-        tables.topics(&body(RequestCode::GET_ALL_TOPIC_CONFIG), &mut topics).unwrap();
-        tables.groups(&body(RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG), &mut groups).unwrap();
+        let answered = body(RequestCode::GET_ALL_TOPIC_CONFIG, "answer");
+        tables.topics(&answered, &mut topics).unwrap();
+        let of_groups = body(RequestCode::GET_ALL_SUBSCRIPTIONGROUP_CONFIG, "groups-answer");
+        tables.groups(&of_groups, &mut groups).unwrap();
         let topics: Value = serde_json::from_slice(&topics).unwrap();
-        let answered = json::parse(&body(RequestCode::GET_ALL_TOPIC_CONFIG)).unwrap();
+        let answered = json::parse(&answered).unwrap();
         let orders = &answered["topicConfigTable"]["orders"];
         assert_eq!(topics["topicConfigTable"], value!({ "orders": orders }), "{version}");
         let groups: Value = serde_json::from_slice(&groups).unwrap();
-        assert_eq!(groups["subscriptionGroupTable"], value!({}), "{version}");
+        let names: Vec<_> = groups["subscriptionGroupTable"].as_object().unwrap().keys().collect();
+        let pops = version.is_5().then_some("popping");
+        let expected: Vec<_> = ["billing"].into_iter().chain(pops).chain(["shipping", "watching"]).collect();
+        assert_eq!(names, expected, "{version}");
     }
 }
 

@@ -20,7 +20,8 @@ pub struct ConsumerConnections {
     pub members: Vec<ConsumerConnection>,
     /// The topics that they read, that of their retries among them, and which messages of each: tags, `*` or SQL.
     pub subscriptions: BTreeMap<String, String>,
-    /// True if each member reads all messages. Brokers keep no offsets then.
+    /// True if each member reads all messages. Brokers keep no offsets then, but for a note of their own
+    /// (`topic@group@broadcast`, 5.3.3 and 5.5.0).
     pub broadcasting: bool,
     /// True if the members pull by themselves, as `DefaultMQPullConsumer` and `DefaultLitePullConsumer` do.
     pub pulls: bool,

@@ -53,8 +53,9 @@ struct TimerMetric {
 }
 
 impl Client {
-    /// Where the queues of a topic begin and end, in their order; `None` if the broker does not have the topic. Older
-    /// brokers tell only those that producers write (4.5.0), newer ones also those that consumers still read (5.3.3).
+    /// Where the queues of a topic begin and end, in their order; `None` if the broker does not have the topic. 4.x
+    /// brokers tell only those that producers write (4.5.0, 4.9.7), 5.x also those that consumers still read (5.3.3,
+    /// 5.5.0). 4.5.0 has the topic of half messages only once it has looked through them for the first time.
     ///
     /// Source: `GetTopicStatsInfoRequestHeader`, `AdminBrokerProcessor.getTopicStatsInfo`, `TopicStatsTable`, all tags.
     ///
@@ -103,7 +104,8 @@ impl Client {
         Ok(reply.answer(offset.ok_or_else(|| reply.malformed("its field `offset` is no number"))?))
     }
 
-    /// How far each delay level is delivered. A level that never delivered may not be among them (4.9.7).
+    /// How far each delay level is delivered. A level that never delivered may not be among them (4.9.7), and then it is
+    /// not in [`Client::runtime_info`] either.
     ///
     /// Source: `AdminBrokerProcessor.getAllDelayOffset`, `ScheduleMessageService.encode`,
     /// `DelayOffsetSerializeWrapper`, all tags.
