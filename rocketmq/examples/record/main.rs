@@ -8,7 +8,7 @@
 //! LIB holds the jars of one version of RocketMQ: name server, broker and tools with all that they need, as
 //! `mvn dependency:copy-dependencies` fetches them and `cargo lab images` keeps them. PORT is the first of fifty free
 //! ports. A frame that FOLDER has already is kept, so a run adds what is missing: delete a file to record it again. It
-//! needs a JDK and takes two to three minutes, because everything is done twice: a peer answers in its own header
+//! needs a JDK and takes two to five minutes, because everything is done twice: a peer answers in its own header
 //! serialization (`-Drocketmq.serialize.type`).
 //!
 //! What a run does, in this order:

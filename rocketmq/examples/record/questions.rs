@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::wire::{Reader, Store};
 use crate::{Outcome, refused};
 
-/// Which peers are asked, see the top of this program.
+/// A state of the peers in which they are asked, see the top of this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     Tables,
