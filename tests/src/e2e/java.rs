@@ -2,19 +2,23 @@
 //! has a `state`, and their last one before they end.
 
 use std::fmt::Debug;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::command::Run;
 use crate::e2e::kubectl::Kubectl;
+use crate::e2e::objects::Objects;
 use crate::e2e::scene::Scene;
-use crate::e2e::watch::{self, ensure};
+use crate::e2e::stream::{Found, Stream};
+use crate::e2e::watch::ensure;
 use crate::error::{Context, LabError, Result};
 use crate::home::{self, Home};
-use crate::wait::Look;
 
 /// Where a program looks for the sign to stop.
 pub(crate) const STOP_FILE: &str = "/tmp/stop";
@@ -33,7 +37,7 @@ pub(crate) trait Report: DeserializeOwned + Debug {
 
 /// Creates a pod that runs the class of a version's client.
 pub(crate) fn create(scene: &Scene, version: &str, class: &str, pod: &str, arguments: &str) -> Result<()> {
-    let classes = compile(scene.folder(), version, class)?;
+    let classes = compile(version, class)?;
     scene.kubectl.run(&["create", "configmap", pod, &format!("--from-file={}", classes.display())])?;
     scene.kubectl.run(&["label", "configmap", pod, &format!("{}={}", CLIENT.0, CLIENT.1)])?;
     // Java 9 and later read JDK_JAVA_OPTIONS; 8, which needs no opens, does not know it.
@@ -63,29 +67,58 @@ pub(crate) fn create(scene: &Scene, version: &str, class: &str, pod: &str, argum
     }))
 }
 
-/// Compiles a class and those that it names against the jars of a version; `kubectl` puts class files into a ConfigMap's
-/// binary data, whose keys do not take the `$` of an inner class.
-fn compile(folder: &Path, version: &str, class: &str) -> Result<PathBuf> {
-    let classes = folder.join(format!("{class}-{version}"));
-    if classes.is_dir() {
-        return Ok(classes);
-    }
-    home::make_folder(&classes)?;
-    let jars = Home::from_environment()?.images().join(format!("rocketmq-{version}")).join("lib");
+/// Class files of Java 8, for images that still have it.
+const JAVAC: [&str; 5] = ["--release", "8", "-nowarn", "-Xlint:-options", "-d"];
+
+/// One compiler at a time: tests that begin together want the same class.
+static COMPILER: Mutex<()> = Mutex::new(());
+
+/// The folder of a class and those that it names, compiled against the jars of a version: next to them, once for all tests
+/// and runs until a source changes. `kubectl` puts class files into a ConfigMap's binary data, whose keys do not take the
+/// `$` of an inner class.
+fn compile(version: &str, class: &str) -> Result<PathBuf> {
+    let folder = Home::from_environment()?.images().join(format!("rocketmq-{version}"));
+    let jars = folder.join("lib");
     ensure(jars.is_dir(), || format!("there are no jars of RocketMQ {version} in {}", jars.display()))
         .map_err(|error| error.hint(format!("run `cargo lab images {version}`")))?;
     let sources = home::repository().join("tests/java");
-    // Java 8's class files, for images that still have it.
+    let classes = folder.join(format!("{class}-{}", recipe(&sources)?));
+    let _alone = COMPILER.lock().unwrap_or_else(PoisonError::into_inner);
+    if classes.is_dir() {
+        return Ok(classes);
+    }
+    let new = tempfile::tempdir_in(&folder).context(|| format!("cannot write to {}", folder.display()))?;
     Run::new("javac")
-        .args(["--release", "8", "-nowarn", "-Xlint:-options", "-d"])
-        .arg(&classes)
+        .args(JAVAC)
+        .arg(new.path())
         .arg("-cp")
         .arg(format!("{}/*", jars.display()))
         .arg("-sourcepath")
         .arg(&sources)
         .arg(sources.join(format!("{class}.java")))
         .output()?;
-    Ok(classes)
+    // Another process may have been faster, with the same classes.
+    match std::fs::rename(new.path(), &classes) {
+        Err(error) if !classes.is_dir() => {
+            Err(LabError::new(format!("cannot write {}", classes.display())).because(error))
+        }
+        _ => Ok(classes),
+    }
+}
+
+/// A digest of what classes are made from, the jars apart, which lie in the same folder.
+fn recipe(sources: &Path) -> Result<String> {
+    let unreadable = || format!("cannot read {}", sources.display());
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(sources).context(unreadable)?.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let mut digest = Sha256::new();
+    digest.update(JAVAC.join(" "));
+    for file in files {
+        digest.update(std::fs::read(&file).context(unreadable)?);
+    }
+    let digest = format!("{:x}", digest.finalize());
+    Ok(digest.chars().take(16).collect())
 }
 
 /// Gives a program the sign to stop.
@@ -100,22 +133,52 @@ pub(crate) fn await_state<R: Report>(
     states: &[&str],
     deadline: Duration,
 ) -> Result<R> {
-    watch::until(&format!("pod `{pod}` to be {}", states.join(" or ")), deadline, || {
-        // The phase first: what a program that has ended has printed is final.
-        let ended = matches!(phase(kubectl, pod).as_deref(), Ok("Failed" | "Succeeded"));
-        let error = match report::<R>(kubectl, pod) {
-            Ok(report) if states.contains(&report.state()) => return Look::Ready(report),
-            Ok(report) => LabError::new(format!("{report:?}")),
-            Err(error) => error,
-        };
-        if ended {
-            let log = kubectl.run(&["logs", pod, "--tail=60"]).unwrap_or_default();
-            return Look::Never(
-                LabError::new(format!("pod `{pod}` has ended")).because(error).with_output(&log),
-            );
+    let what = format!("pod `{pod}` to be {}", states.join(" or "));
+    await_report(kubectl, pod, &what, deadline, |report: &R| states.contains(&report.state()))
+}
+
+/// Waits until a program reports what is wanted.
+pub(crate) fn await_report<R: Report>(
+    kubectl: &Kubectl,
+    pod: &str,
+    what: &str,
+    deadline: Duration,
+    wanted: impl Fn(&R) -> bool,
+) -> Result<R> {
+    find_in_log(kubectl, pod, what, deadline, |line| read_report(line)?.ok().filter(&wanted))
+}
+
+/// The first that `find` finds in the lines of a program's log, those that it has printed and those that it prints.
+pub(crate) fn find_in_log<T>(
+    kubectl: &Kubectl,
+    pod: &str,
+    what: &str,
+    deadline: Duration,
+    mut find: impl FnMut(&str) -> Option<T>,
+) -> Result<T> {
+    let end = Instant::now() + deadline;
+    Objects::watch(kubectl, &["pod", pod])?.find(what, deadline, |pod| {
+        // It has a log from then on.
+        pod["status"]["phase"].as_str().filter(|phase| *phase != "Pending").map(drop)
+    })?;
+    loop {
+        let log = Stream::start(kubectl, &["logs", "--follow", pod], |stdout: BufReader<_>, send| {
+            for line in stdout.lines().map_while(std::result::Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        })?;
+        let tail = || kubectl.run(&["logs", pod, "--tail=60"]).unwrap_or_default();
+        let found = log.find(what, end, |line: &String| find(line));
+        if let Found::One(found) = found.map_err(|error| error.with_output(&tail()))? {
+            return Ok(found);
         }
-        Look::NotYet(error.to_string())
-    })
+        // A log that ends before its program was cut off on its way.
+        if matches!(phase(kubectl, pod)?.as_str(), "Failed" | "Succeeded") {
+            return Err(LabError::new(format!("pod `{pod}` has ended")).because(what).with_output(&tail()));
+        }
+    }
 }
 
 fn phase(kubectl: &Kubectl, pod: &str) -> Result<String> {
@@ -125,8 +188,31 @@ fn phase(kubectl: &Kubectl, pod: &str) -> Result<String> {
 /// The last that a program printed of its state.
 pub(crate) fn report<R: Report>(kubectl: &Kubectl, pod: &str) -> Result<R> {
     let log = kubectl.run(&["logs", pod, "--tail=100"])?;
-    let last = log.lines().rev().find(|line| line.starts_with("{\"state\""));
-    let line =
-        last.ok_or_else(|| LabError::new(format!("pod `{pod}` has counted nothing")).with_output(&log))?;
-    serde_json::from_str(line).context(|| format!("pod `{pod}` printed what is no count: {line}"))
+    let last = log.lines().rev().find_map(read_report);
+    last.unwrap_or_else(|| Err(LabError::new(format!("pod `{pod}` has counted nothing")).with_output(&log)))
+}
+
+/// The report in a line, if it is one.
+fn read_report<R: Report>(line: &str) -> Option<Result<R>> {
+    let report = || serde_json::from_str(line).context(|| format!("this is no report: {line}"));
+    line.starts_with("{\"state\"").then(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_changes_with_each_source() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("Traffic.java", "class Traffic {}");
+        let first = recipe(folder.path()).unwrap();
+        assert_eq!(first, recipe(folder.path()).unwrap());
+        write("Clients.java", "class Clients {}");
+        let second = recipe(folder.path()).unwrap();
+        write("Clients.java", "class Clients { }");
+        let third = recipe(folder.path()).unwrap();
+        assert!(first != second && second != third);
+    }
 }

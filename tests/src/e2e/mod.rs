@@ -37,5 +37,6 @@ pub mod slaves;
 pub mod slow;
 pub mod small_volume;
 pub mod snapshot;
+mod stream;
 pub mod traffic;
 pub mod watch;

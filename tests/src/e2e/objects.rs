@@ -1,21 +1,16 @@
 //! Objects as they change: each version that the API server sends, not only those that a look happens to see.
 
-use std::io::BufReader;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::e2e::kubectl::Kubectl;
-use crate::error::{Context, LabError, Result};
+use crate::e2e::stream::{Found, Stream};
+use crate::error::{LabError, Result};
 
 /// A `kubectl get --watch` under way.
 #[derive(Debug)]
-pub struct Objects {
-    child: Child,
-    versions: Receiver<Value>,
-}
+pub struct Objects(Stream<Value>);
 
 impl Objects {
     /// Watches the objects that `kubectl get WHAT` names.
@@ -23,28 +18,17 @@ impl Objects {
     /// # Errors
     /// When `kubectl` cannot be started.
     pub fn watch(kubectl: &Kubectl, what: &[&str]) -> Result<Self> {
-        let mut child = Command::new("kubectl")
-            .args(["-n", kubectl.namespace(), "get"])
-            .args(what)
-            .args(["-o", "json", "--watch"])
-            .envs(kubectl.environment())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .context(|| "cannot run `kubectl get --watch`")?;
-        let stdout = child.stdout.take().ok_or_else(|| LabError::new("`kubectl` has no stdout"))?;
-        let (send, versions) = channel();
-        std::thread::spawn(move || {
+        let arguments = [&["get"], what, &["-o", "json", "--watch"]].concat();
+        let stream = Stream::start(kubectl, &arguments, |stdout, send| {
             // Ends with the stream, or when nobody listens any more.
-            let values = serde_json::Deserializer::from_reader(BufReader::new(stdout)).into_iter::<Value>();
+            let values = serde_json::Deserializer::from_reader(stdout).into_iter::<Value>();
             for value in values.map_while(std::result::Result::ok) {
                 if send.send(value).is_err() {
                     return;
                 }
             }
-        });
-        Ok(Self { child, versions })
+        })?;
+        Ok(Self(stream))
     }
 
     /// The first that `find` finds in the versions still unread.
@@ -57,28 +41,14 @@ impl Objects {
         deadline: Duration,
         find: impl Fn(&Value) -> Option<T>,
     ) -> Result<T> {
-        let end = Instant::now() + deadline;
-        loop {
-            match self.versions.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(version) => {
-                    if let Some(found) = find(&version) {
-                        return Ok(found);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(LabError::new(format!("waited {} s in vain for {what}", deadline.as_secs())));
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(LabError::new(format!("the watch ended before {what}")));
-                }
-            }
+        match self.0.find(what, Instant::now() + deadline, find)? {
+            Found::One(found) => Ok(found),
+            Found::Nothing => Err(LabError::new(format!("the watch ended before {what}"))),
         }
     }
-}
 
-impl Drop for Objects {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// The versions that came since the last call, without waiting.
+    pub fn unread(&self) -> Vec<Value> {
+        self.0.unread()
     }
 }
