@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use rocketmq::model::data_version::DataVersion;
 use rocketmq::model::permission::Permission;
 use rocketmq::model::route::{RegisteredBroker, RouteTable};
 use rocketmq::model::topic::{TopicConfig, TopicName};
@@ -39,10 +40,28 @@ pub struct Truth {
 impl Truth {
     /// What `seen` lacks, in words.
     fn missing_in(&self, seen: &RouteTable) -> Vec<String> {
-        let brokers = self.routes.brokers.iter().filter(|broker| !seen.brokers.contains(broker));
-        let rows = self.routes.rows.iter().filter(|row| !seen.rows.contains(row));
-        brokers.map(|broker| format!("{broker:?}")).chain(rows.map(|row| format!("{row:?}"))).collect()
+        not_in(&self.routes, seen)
     }
+
+    /// What `seen` has besides, in words: what nobody registers any more, or never did.
+    fn excess_in(&self, seen: &RouteTable) -> Vec<String> {
+        not_in(seen, &self.routes)
+    }
+
+    /// What of it is one topic's: its rows, and the brokers of their groups.
+    pub(super) fn of_topic(&self, topic: &str) -> RouteTable {
+        let rows: Vec<_> = self.routes.rows.iter().filter(|row| row.topic == topic).cloned().collect();
+        let of_a_row =
+            |broker: &&RegisteredBroker| rows.iter().any(|row| row.broker_name == broker.broker_name);
+        RouteTable { brokers: self.routes.brokers.iter().filter(of_a_row).cloned().collect(), rows }
+    }
+}
+
+/// The brokers and rows that are in one table and not in the other.
+pub(super) fn not_in(one: &RouteTable, other: &RouteTable) -> Vec<String> {
+    let brokers = one.brokers.iter().filter(|broker| !other.brokers.contains(broker));
+    let rows = one.rows.iter().filter(|row| !other.rows.contains(row));
+    brokers.map(|broker| format!("{broker:?}")).chain(rows.map(|row| format!("{row:?}"))).collect()
 }
 
 impl Judge {
@@ -114,52 +133,71 @@ impl Judge {
     pub fn truth(&self, kubectl: &Kubectl) -> Result<Truth> {
         let mut routes = RouteTable::default();
         for pod in clusters::broker_pods(kubectl)? {
-            let (group, id) = place(&pod)?;
-            let address = broker_address(&pod);
-            if id == 0 {
+            let broker = registered(&pod)?;
+            if broker.broker_id == 0 {
                 let table = self
                     .runtime
                     .block_on(async {
-                        Client::connect(&address, ANSWERS_WITHIN).await?.all_topic_config().await
+                        Client::connect(&broker.address, ANSWERS_WITHIN).await?.all_topic_config().await
                     })
                     .context(|| format!("pod `{}` does not tell its topics", pod.name))?;
                 let registered = table.value.registered(Permission::READ_WRITE, table.version);
-                routes.rows.extend(registered.rows(&group));
+                routes.rows.extend(registered.rows(&broker.broker_name));
             }
-            routes.brokers.push(RegisteredBroker {
-                cluster: BROKER.to_owned(),
-                broker_name: group,
-                broker_id: id,
-                address,
-            });
+            routes.brokers.push(broker);
         }
         Ok(Truth { routes })
     }
 
-    /// Compares what every name server shows with the truth.
+    /// Compares what every name server shows with the truth: it must show all of it, and nothing besides.
     ///
     /// # Errors
-    /// When one lacks one broker or one row, or does not answer.
+    /// When one lacks a broker or a row, has one that there is not, or does not answer.
     pub fn compare(&self, kubectl: &Kubectl, truth: &Truth) -> Result<()> {
         for pod in clusters::name_server_pods(kubectl)? {
-            self.compare_one(&pod, truth)?;
+            let seen = self.shown_by(&pod)?;
+            shows_all(&pod, truth, &seen)?;
+            if truth.excess_in(&seen).is_empty() {
+                continue;
+            }
+            // A client may have made a topic since the brokers were asked.
+            let excess = self.truth(kubectl)?.excess_in(&seen);
+            ensure(excess.is_empty(), || {
+                format!("name server `{}` shows what no broker has: {}", pod.name, excess.join(", "))
+            })?;
         }
         Ok(())
     }
 
-    /// Compares what one name server shows with the truth.
+    /// Demands that one name server shows all of the truth. It may show more: a watch keeps the truth of its beginning.
     ///
     /// # Errors
     /// When it lacks one broker or one row, or does not answer.
-    pub fn compare_one(&self, pod: &Pod, truth: &Truth) -> Result<()> {
-        let seen = self
-            .runtime
-            .block_on(async {
-                Client::connect(&name_server_address(pod), ANSWERS_WITHIN).await?.route_table().await
-            })
-            .context(|| format!("name server `{}` does not answer", pod.name))?;
-        let missing = truth.missing_in(&seen.value);
-        ensure(missing.is_empty(), || format!("name server `{}` lacks {}", pod.name, missing.join(", ")))
+    pub fn shows_all(&self, pod: &Pod, truth: &Truth) -> Result<()> {
+        shows_all(pod, truth, &self.shown_by(pod)?)
+    }
+
+    fn shown_by(&self, pod: &Pod) -> Result<RouteTable> {
+        let ask =
+            async { Client::connect(&name_server_address(pod), ANSWERS_WITHIN).await?.route_table().await };
+        let seen = self.runtime.block_on(ask);
+        Ok(seen.context(|| format!("name server `{}` does not answer", pod.name))?.value)
+    }
+
+    /// Whether a bridge holds a broker's registration at a name server.
+    ///
+    /// # Errors
+    /// When the name server does not answer.
+    pub fn is_bridged(&self, name_server: &Pod, broker: &Pod) -> Result<bool> {
+        let registered = registered(broker)?;
+        let ask = async {
+            let client = Client::connect(&name_server_address(name_server), ANSWERS_WITHIN).await?;
+            client.query_data_version(&registered, &DataVersion::default()).await
+        };
+        let answer = self.runtime.block_on(ask);
+        let stored =
+            answer.context(|| format!("name server `{}` does not answer", name_server.name))?.value.stored;
+        Ok(stored.is_some_and(DataVersion::is_sentinel))
     }
 
     /// The names of the broker groups that a name server lists.
@@ -243,6 +281,17 @@ pub fn name_server_address(pod: &Pod) -> String {
     format!("{}:9876", pod.ip)
 }
 
+fn shows_all(pod: &Pod, truth: &Truth, seen: &RouteTable) -> Result<()> {
+    let missing = truth.missing_in(seen);
+    ensure(missing.is_empty(), || format!("name server `{}` lacks {}", pod.name, missing.join(", ")))
+}
+
+/// A broker as it must be registered.
+fn registered(pod: &Pod) -> Result<RegisteredBroker> {
+    let (broker_name, broker_id) = place(pod)?;
+    Ok(RegisteredBroker { cluster: BROKER.to_owned(), broker_name, broker_id, address: broker_address(pod) })
+}
+
 /// The masters of the cluster, in the order of their groups.
 ///
 /// # Errors
@@ -266,6 +315,8 @@ fn place(pod: &Pod) -> Result<(String, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use rocketmq::model::route::TopicRow;
+
     use super::*;
 
     fn named(name: &str) -> Pod {
@@ -276,6 +327,58 @@ mod tests {
             ready: true,
             containers: BTreeMap::new(),
         }
+    }
+
+    fn truth() -> Truth {
+        let broker = |group: &str, id: u64| RegisteredBroker {
+            cluster: BROKER.to_owned(),
+            broker_name: group.to_owned(),
+            broker_id: id,
+            address: format!("{group}-{id}:10911"),
+        };
+        let row = |topic: &str, group: &str| TopicRow {
+            topic: topic.to_owned(),
+            broker_name: group.to_owned(),
+            read_queues: 4,
+            write_queues: 4,
+            permission: 6,
+        };
+        Truth {
+            routes: RouteTable {
+                brokers: vec![broker("broker-0", 0), broker("broker-0", 1), broker("broker-1", 0)],
+                rows: vec![row("orders", "broker-0"), row("orders", "broker-1"), row("payments", "broker-1")],
+            },
+        }
+    }
+
+    #[test]
+    fn a_name_server_must_show_all_that_there_is_and_nothing_besides() {
+        let truth = truth();
+        let check = |change: fn(&mut RouteTable), missing: usize, excess: usize| {
+            let mut seen = truth.routes.clone();
+            change(&mut seen);
+            assert_eq!(
+                (truth.missing_in(&seen).len(), truth.excess_in(&seen).len()),
+                (missing, excess),
+                "{seen:?}"
+            );
+        };
+        check(|_| {}, 0, 0);
+        check(|seen| drop(seen.brokers.remove(1)), 1, 0);
+        check(|seen| drop(seen.rows.remove(0)), 1, 0);
+        check(|seen| seen.brokers[1].broker_id = 2, 1, 1);
+        check(|seen| seen.brokers[2].address = "stale:10911".to_owned(), 1, 1);
+        check(|seen| seen.rows[0].permission = 4, 1, 1);
+        check(|seen| seen.rows.push(TopicRow { topic: "stale".to_owned(), ..seen.rows[0].clone() }), 0, 1);
+        check(|seen| seen.brokers.push(RegisteredBroker { broker_id: 3, ..seen.brokers[0].clone() }), 0, 1);
+    }
+
+    #[test]
+    fn a_topics_route_has_its_groups_brokers() {
+        let route = truth().of_topic("payments");
+        let addresses: Vec<&str> = route.brokers.iter().map(|broker| broker.address.as_str()).collect();
+        assert_eq!((route.rows.len(), addresses), (1, vec!["broker-1-0:10911"]));
+        assert!(truth().of_topic("parcels").rows.is_empty());
     }
 
     #[test]

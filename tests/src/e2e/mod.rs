@@ -11,6 +11,7 @@ pub mod clusters;
 pub mod drains;
 pub mod examples;
 pub mod full_metadata;
+pub mod gaps;
 pub mod groups;
 pub mod hostile;
 pub(crate) mod java;

@@ -47,7 +47,7 @@ fn agent_killed_during_a_bridge(scene: &Scene, version: &'static str) -> Result<
     wait::until("the rows of the new name server", Duration::from_secs(30), || {
         let again = pods::pod(kubectl, &broker.name).and_then(|pod| pod.container("rocketmq-agent").cloned());
         match again {
-            Ok(now) if now.restarts > agent.restarts => match judge.compare_one(&new, &truth) {
+            Ok(now) if now.restarts > agent.restarts => match judge.shows_all(&new, &truth) {
                 Ok(()) => Look::Ready(()),
                 Err(error) => Look::NotYet(error.to_string()),
             },

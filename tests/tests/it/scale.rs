@@ -82,7 +82,7 @@ fn routes_stay_whole(kubectl: &Kubectl, truth: Truth) -> Result<Watch> {
     let judge = Judge::new()?;
     let name_servers = name_server_pods(kubectl)?;
     Ok(Watch::start(Duration::from_secs(1), move || {
-        name_servers.iter().try_for_each(|pod| judge.compare_one(pod, &truth))
+        name_servers.iter().try_for_each(|pod| judge.shows_all(pod, &truth))
     }))
 }
 
