@@ -1,3 +1,7 @@
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.security.Security;
 import java.util.HashSet;
 import java.util.Properties;
 import java.util.Set;
@@ -11,6 +15,8 @@ import org.apache.rocketmq.common.message.MessageQueue;
 final class Clients {
     /** Until when a consumer must own every queue. */
     private static final long WARM_UP_SECONDS = 90;
+    /** Until when one of its name servers must be there: it may be started after the client. */
+    private static final long NAME_SERVER_SECONDS = 180;
 
     private Clients() {
     }
@@ -35,6 +41,31 @@ final class Clients {
 
     static long number(Properties arguments, String key, long otherwise) {
         return Long.parseLong(arguments.getProperty(key, Long.toString(otherwise)));
+    }
+
+    /**
+     * Until one of these name servers takes connections: a client that is started before fails. Names are looked up anew
+     * each time, also those that were not found.
+     */
+    static void awaitNameServer(String nameServers) {
+        Security.setProperty("networkaddress.cache.ttl", "1");
+        Security.setProperty("networkaddress.cache.negative.ttl", "0");
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(NAME_SERVER_SECONDS);
+        IOException reason = null;
+        while (System.nanoTime() < deadline) {
+            for (String address : nameServers.split(";")) {
+                int colon = address.lastIndexOf(':');
+                try (Socket socket = new Socket()) {
+                    int port = Integer.parseInt(address.substring(colon + 1));
+                    socket.connect(new InetSocketAddress(address.substring(0, colon), port), 1000);
+                    return;
+                } catch (IOException e) {
+                    reason = e;
+                }
+            }
+            pause(100);
+        }
+        throw new IllegalStateException("no name server of " + nameServers + " takes connections", reason);
     }
 
     /** A message that is sent before the consumer owns its queue could be skipped by the consumer's first offset. */

@@ -14,6 +14,7 @@ import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 
+import org.apache.rocketmq.client.ClientConfig;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
@@ -46,7 +47,8 @@ import org.apache.rocketmq.remoting.protocol.RemotingSysResponseCode;
  * (one of the topics, whose messages are delayed by 10 s), readers (more groups, which only read:
  * {@code group:topic+topic,group:topic}), lowestAt (brokers, comma separated: for each queue of theirs, the lowest offset
  * that arrived in each group is printed whenever it changes), busyRetries (how often a send is repeated that a broker
- * refused unstored because it was busy: for brokers that refuse what waited for 200 ms, on a machine that makes it wait).
+ * refused unstored because it was busy: for brokers that refuse what waited for 200 ms, on a machine that makes it wait),
+ * quick (true: routes are asked for, brokers told of the client and queues taken each second).
  */
 public final class Traffic {
     /** Sending threads: a slow answer on one of them must not lower the rate of the others. */
@@ -67,6 +69,7 @@ public final class Traffic {
     private final String delayedTopic;
     private final long retryPercent;
     private final long busyRetries;
+    private final boolean quick;
     private final Set<String> lowestAt;
     /** Acknowledged numbers that are to arrive: those whose tag is subscribed to. */
     private final BitSet expected = new BitSet();
@@ -94,6 +97,7 @@ public final class Traffic {
         this.delayedTopic = arguments.getProperty("delayedTopic");
         this.retryPercent = number("retryPercent", 0);
         this.busyRetries = number("busyRetries", 0);
+        this.quick = Boolean.parseBoolean(arguments.getProperty("quick"));
         this.lowestAt = new HashSet<>(Arrays.asList(arguments.getProperty("lowestAt", "").split(",")));
     }
 
@@ -112,6 +116,11 @@ public final class Traffic {
         Thread reporter = new Thread(this::reportEachSecond, "report");
         reporter.setDaemon(true);
         reporter.start();
+        if (quick) {
+            // Read when the client's class is loaded.
+            System.setProperty("rocketmq.client.rebalance.waitInterval", "1000");
+        }
+        Clients.awaitNameServer(required("nameServers"));
 
         List<DefaultMQPushConsumer> consumers = new ArrayList<>();
         consumers.add(startConsumer(group, topics));
@@ -161,6 +170,7 @@ public final class Traffic {
         consumer.setNamesrvAddr(required("nameServers"));
         consumer.setInstanceName("consumer-" + run);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_LAST_OFFSET);
+        hurry(consumer);
         // One verdict a message: a refused one must not take others of its batch along.
         consumer.setConsumeMessageBatchMaxSize(1);
         if (!counts) {
@@ -187,8 +197,17 @@ public final class Traffic {
         producer.setNamesrvAddr(required("nameServers"));
         producer.setInstanceName("producer-" + run);
         producer.setRetryTimesWhenSendFailed(0);
+        hurry(producer);
         producer.start();
         return producer;
+    }
+
+    private void hurry(ClientConfig client) {
+        if (quick) {
+            client.setPollNameServerInterval(1000);
+            // Brokers that it did not know at its start are told of it with the next heartbeat, and give no queue before.
+            client.setHeartbeatBrokerInterval(1000);
+        }
     }
 
     /**

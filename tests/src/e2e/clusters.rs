@@ -13,7 +13,7 @@ use crate::e2e::pods::{Pod, pods};
 use crate::e2e::scene::Scene;
 use crate::e2e::watch::{self, ensure};
 use crate::error::{Context, LabError, Result};
-use crate::wait::Look;
+use crate::wait::{self, Look};
 
 /// The NameService of every test's cluster, which is the cluster's name too.
 pub const NAME_SERVICE: &str = "name-service";
@@ -24,6 +24,19 @@ pub const BROKER_CONTAINER: &str = "broker";
 
 /// Until when the brokers of 5.3.3 have registered themselves.
 const BRIDGES_WITHIN: Duration = Duration::from_secs(90);
+
+/// How often a broker registers itself: RocketMQ's default, for tests that need what users have.
+pub const DEFAULT_REGISTRATION: &str = "registerNameServerPeriod=30000";
+
+/// As seldom as a broker can (`BrokerController.start`, all tags), so that bridges are held for long.
+pub const SELDOM_REGISTRATION: &str = "registerNameServerPeriod=60000";
+
+/// As often as it can: bridges are held for as short as can be.
+const OFTEN_REGISTRATION: &str = "registerNameServerPeriod=10000";
+
+/// How long after its start a broker registers itself again, or asks for its list, for the first time
+/// (`BrokerController.initialize` and `start`, all tags).
+const FIRST_TURN: Duration = Duration::from_secs(10);
 
 /// A cluster's size and version. Its data is in EmptyDirs unless [`Shape::yaml_on_host`] says otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -61,14 +74,17 @@ spec:
 
     /// The Broker document and its ConfigMap. Two settings are for a machine on which eight JVMs share two cores: a send
     /// that waited 200 ms for a core is not refused (`BrokerFastFailure`, all tags), and 5.x does not write its whole
-    /// timer wheel each second, a fifth of a core for each broker (`TimerMessageStore`).
+    /// timer wheel each second, a fifth of a core for each broker (`TimerMessageStore`). Brokers register themselves each
+    /// 10 s unless `settings` say otherwise.
     pub fn broker(&self) -> String {
         self.broker_with("")
     }
 
     /// The same with more lines in broker.conf.
     fn broker_with(&self, settings: &str) -> String {
-        let settings: String = settings.lines().map(|line| format!("    {line}\n")).collect();
+        let often = (!settings.contains("registerNameServerPeriod")).then_some(OFTEN_REGISTRATION);
+        let settings: String =
+            often.into_iter().chain(settings.lines()).map(|line| format!("    {line}\n")).collect();
         format!(
             "apiVersion: v1
 kind: ConfigMap
@@ -117,6 +133,11 @@ spec:
 
     /// Both documents with their data in folders of the node.
     pub fn yaml_on_host(&self, folders: &HostFolders) -> String {
+        self.yaml_on_host_with(folders, "")
+    }
+
+    /// Both documents with their data in folders of the node, and more lines in broker.conf.
+    pub fn yaml_on_host_with(&self, folders: &HostFolders, settings: &str) -> String {
         let on = |document: String, folder: &Path| {
             let place = format!("storageMode: HostPath\n  hostPath: {}", folder.display());
             document.replace("storageMode: EmptyDir", &place)
@@ -124,7 +145,7 @@ spec:
         format!(
             "{}---\n{}",
             on(self.name_service(), &folders.name_server),
-            on(self.broker(), &folders.broker)
+            on(self.broker_with(settings), &folders.broker)
         )
     }
 
@@ -238,20 +259,40 @@ pub fn page(kubectl: &Kubectl) -> Result<Value> {
     status(kubectl)?.json()
 }
 
-/// Scales a cluster of one name server out until a bridge is held when `scale` ends: the broker may have registered
-/// itself by then.
+/// Scales a cluster of `size` name servers out until a bridge is held when `scale` ends: the broker may have registered
+/// itself by then. Returns how many name servers there are.
 ///
 /// # Errors
 /// When a scale does not end with 0, or none leaves a bridge.
-pub fn scale_out_to_a_bridge(scene: &Scene) -> Result<()> {
-    for size in 2..=4 {
+pub fn scale_out_to_a_bridge(scene: &Scene, size: u32) -> Result<u32> {
+    for size in size + 1..=size + 3 {
         scale(&scene.kubectl, size)?.expect_code(0)?;
         if bridges(&scene.kubectl)? > 0 {
-            return Ok(());
+            return Ok(size);
         }
         scene.step("the bridge has ended already");
     }
     Err(LabError::new("no bridge was held when `scale` ended"))
+}
+
+/// Waits until what a broker does each `period` from its start on is at least `left` away: its registrations, or its
+/// questions for the list, end a bridge.
+///
+/// # Errors
+/// When the broker does not tell when it started.
+pub fn await_turn(judge: &Judge, broker: &Pod, period: Duration, left: Duration) -> Result<()> {
+    let booted = Duration::from_millis(judge.boot_timestamp(broker)?);
+    wait::until(&format!("a turn of pod `{}`", broker.name), period * 2, || {
+        let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
+        let next = until_turn(Duration::from_millis(now).saturating_sub(booted), period);
+        if next >= left { Look::Ready(()) } else { Look::NotYet(format!("it is {} s away", next.as_secs())) }
+    })
+}
+
+/// How long a broker that runs for so long has until its next turn.
+fn until_turn(runs: Duration, period: Duration) -> Duration {
+    let since_first = runs.saturating_sub(FIRST_TURN).as_millis() % period.as_millis().max(1);
+    period.saturating_sub(Duration::from_millis(u64::try_from(since_first).unwrap_or_default()))
 }
 
 /// How many registrations bridges hold.
@@ -289,19 +330,27 @@ pub fn await_no_bridges(kubectl: &Kubectl, within: Duration) -> Result<()> {
 /// # Errors
 /// When one does not.
 pub fn lists_are(kubectl: &Kubectl, judge: &Judge, size: u32) -> Result<()> {
+    lists_of(kubectl, judge, &broker_pods(kubectl)?, size)
+}
+
+/// Demands that the record, and file and live list of these brokers, hold the first `size` name servers.
+///
+/// # Errors
+/// When one does not.
+pub fn lists_of(kubectl: &Kubectl, judge: &Judge, brokers: &[Pod], size: u32) -> Result<()> {
     let wanted = addresses(kubectl, size);
     let recorded = recorded_list(kubectl)?;
     ensure(recorded == wanted, || format!("the record holds {recorded:?}, not {wanted:?}"))?;
-    for pod in broker_pods(kubectl)? {
-        match conf(kubectl, &pod, "namesrvAddr")? {
+    for pod in brokers {
+        match conf(kubectl, pod, "namesrvAddr")? {
             Some(file) => {
                 ensure(file == wanted.join(";"), || format!("the file of pod `{}` holds {file}", pod.name))?;
-                let live = judge.live_list(&pod)?;
+                let live = judge.live_list(pod)?;
                 ensure(live == wanted, || format!("pod `{}` uses {live:?}", pod.name))?;
             }
             // An address server gives the list: the file names it, and the agent knows what it served last.
             None => {
-                let fetches = conf(kubectl, &pod, "fetchNamesrvAddrByAddressServer")?;
+                let fetches = conf(kubectl, pod, "fetchNamesrvAddrByAddressServer")?;
                 ensure(fetches.as_deref() == Some("true"), || {
                     format!("the file of pod `{}` names neither a list nor an address server", pod.name)
                 })?;
@@ -309,7 +358,10 @@ pub fn lists_are(kubectl: &Kubectl, judge: &Judge, size: u32) -> Result<()> {
         }
     }
     let page = page(kubectl)?;
-    for row in page["brokers"]["rows"].as_array().into_iter().flatten() {
+    let rows = page["brokers"]["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for pod in brokers {
+        let row = rows.iter().find(|row| row["pod"] == pod.name);
+        let row = row.ok_or_else(|| LabError::new(format!("the status page has no pod `{}`", pod.name)))?;
         let live: Vec<&str> =
             row["list"]["live"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         ensure(live == wanted && row["list"]["state"] == "live", || {
@@ -371,4 +423,26 @@ pub fn conf(kubectl: &Kubectl, broker: &Pod, key: &str) -> Result<Option<String>
             value.trim().replace("\\:", ":")
         },
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_registers_often_unless_a_test_says_otherwise() {
+        let shape = Shape { version: "5.3.3", name_servers: 1, groups: 1, replicas: 0 };
+        for (settings, period) in [("", OFTEN_REGISTRATION), (DEFAULT_REGISTRATION, DEFAULT_REGISTRATION)] {
+            let yaml = shape.yaml_with(settings);
+            let periods: Vec<&str> =
+                yaml.lines().map(str::trim).filter(|line| line.starts_with("registerNameServer")).collect();
+            assert_eq!(periods, [period]);
+        }
+    }
+
+    #[test]
+    fn a_turn_comes_each_period_from_ten_seconds_on() {
+        let until = |runs: u64| until_turn(Duration::from_secs(runs), Duration::from_secs(60)).as_secs();
+        assert_eq!([10, 30, 69, 70, 71].map(until), [60, 40, 1, 60, 59]);
+    }
 }

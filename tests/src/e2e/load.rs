@@ -22,6 +22,9 @@ pub struct Load {
     pub lowest_at: Vec<String>,
     /// How often a send is repeated that a broker refused because it was busy.
     pub busy_retries: u32,
+    /// Ask for routes, send heartbeats and take queues each second, not each 20 or 30 s: for clients that begin before their
+    /// name server does, and for those that must notice each gap.
+    pub quick: bool,
 }
 
 /// A group that reads, and whose messages are not counted.
@@ -45,6 +48,7 @@ impl Default for Load {
             readers: Vec::new(),
             lowest_at: Vec::new(),
             busy_retries: 0,
+            quick: false,
         }
     }
 }
@@ -68,6 +72,7 @@ impl Load {
             ("readers", list(&readers)),
             ("lowestAt", list(&self.lowest_at)),
             ("busyRetries", number(self.busy_retries)),
+            ("quick", self.quick.then(|| "true".to_owned())),
         ]
         .into_iter()
         .filter_map(|(key, value)| Some(format!("'{key}={}'", value?)))
@@ -96,11 +101,12 @@ mod tests {
             readers: vec![reader("r", &["a", "b"]), reader("s", &["a"])],
             lowest_at: vec!["broker-2".to_owned()],
             busy_retries: 3,
+            quick: true,
         };
         assert_eq!(
             load.arguments(),
             "'topics=a,b' 'group=g' 'tags=TagA||TagB' 'retryPercent=5' 'delayedTopic=b' 'readers=r:a+b,s:a' \
-             'lowestAt=broker-2' 'busyRetries=3'"
+             'lowestAt=broker-2' 'busyRetries=3' 'quick=true'"
         );
     }
 }

@@ -1,10 +1,10 @@
-//! Broker groups 2 -> 3 -> 2 under one traffic, on any version and mode of RocketMQ.
+//! Broker groups 2 -> 3 -> 2 under one traffic, on any version and mode of RocketMQ. A test may do other things between.
 
 use std::collections::BTreeMap;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::e2e::clusters::{self, BROKER_CONTAINER, Shape, name_server_pods};
+use crate::e2e::clusters::{self, BROKER_CONTAINER, DEFAULT_REGISTRATION, Shape, name_server_pods};
 use crate::e2e::full_metadata::{BothTables, FullMetadata, delayed_topic, sent_to, topic_name};
 use crate::e2e::groups;
 use crate::e2e::judge::{Judge, broker_address};
@@ -19,10 +19,10 @@ use crate::error::{LabError, Result};
 use crate::wait::{self, Look};
 
 /// How long traffic runs before a change.
-const BEFORE: Duration = Duration::from_secs(60);
+pub const BEFORE: Duration = Duration::from_secs(20);
 
-/// How long traffic runs after a change: clients poll routes each 30 s, and messages wait 10 s for another try.
-const AFTER: Duration = Duration::from_secs(90);
+/// How long traffic runs after a change: two periods in which clients ask for routes.
+pub const AFTER: Duration = Duration::from_secs(60);
 
 /// Until when the new group must be open for writes. A consumer that cannot tell what it holds is waited for 55 s.
 const OPENS_WITHIN: Duration = Duration::from_secs(600);
@@ -46,84 +46,155 @@ pub fn scales_out_and_in(scene: &Scene, version: &'static str, modes: &str) -> R
     let kubectl = &scene.kubectl;
     let judge = Judge::new()?;
     scene.step("applies one name server and two groups");
-    clusters::apply(scene, &Shape { version, name_servers: 1, groups: 2, replicas: 0 }.yaml_with(modes))?;
-    let metadata = FullMetadata::of(version)?;
-    metadata.make(kubectl, &judge)?;
-    judge.await_routes(kubectl)?;
+    let modes = format!("{DEFAULT_REGISTRATION}\n{modes}");
+    clusters::apply(scene, &Shape { version, name_servers: 1, groups: 2, replicas: 0 }.yaml_with(&modes))?;
+    let mut groups = OutAndIn::begin(scene, &judge, version)?;
     let before = Runs::of(kubectl, &judge)?;
-    let name_servers = clusters::addresses(kubectl, 1);
-
-    scene.step("runs traffic, after a group that is offline from then on has read everything");
-    let offline = Load { topics: sent_to(), lowest_at: vec![groups::name(NEW)], ..Load::default() };
-    let offline = Load { group: Some(OFFLINE.to_owned()), ..offline };
-    few_messages(scene, version, "known", &name_servers, &offline)?;
-    let load = Load {
-        group: Some("group-00".to_owned()),
-        tags: Some("TagA||TagB"),
-        retry_percent: 5,
-        delayed_topic: Some(delayed_topic()),
-        readers: readers(),
-        ..offline.clone()
-    };
-    let traffic = Traffic::start_with(scene, version, "groups", &name_servers, &load)?;
     watch::pass("the time of traffic before the change", BEFORE)?;
+    groups.go_on()?;
 
-    let scaled = scales_out(scene, &judge, &metadata)?;
-    scene.step("starts the group that was offline");
+    groups.scale_out()?;
+    let scaled = Instant::now();
+    let late = groups.read_every_first_message(&clusters::addresses(kubectl, 1))?;
     watch::pass("the time of traffic after the change", AFTER.saturating_sub(scaled.elapsed()))?;
-    let late = traffic.received_by(scene, version, "late", &name_servers, &offline)?;
-    let wanted = first_messages(&load.readers, &metadata);
-    reads_every_first_message(&traffic, wanted)?;
-    let everything = Reader { group: OFFLINE.to_owned(), topics: sent_to() };
-    reads_every_first_message(&late, first_messages(&[everything], &metadata))?;
-    scene.step(&format!("sent and received {:?}", traffic.counts()?));
+    groups.go_on()?;
 
-    scales_in(scene, &judge)?;
+    groups.scale_in()?;
     watch::pass("the time of traffic after the change", AFTER)?;
-    let counts = traffic.finish()?;
-    ensure(counts.refused > 0, || format!("no message was refused: {counts:?}"))?;
-    scene.step(&format!("sent and received {counts:?}"));
-    let late = late.finish_at(counts.acknowledged)?;
-    scene.step(&format!("the group that was offline received {late:?}"));
+    groups.finish(late)?;
     before.are_still(&Runs::of(kubectl, &judge)?)
 }
 
-/// 2 -> 3; returns when it was done.
-fn scales_out(scene: &Scene, judge: &Judge, metadata: &FullMetadata) -> Result<Instant> {
-    let kubectl = &scene.kubectl;
-    scene.step("scales 2 -> 3");
-    let opened = tables_when_opened(kubectl)?;
-    let ended = kubectl.rocketmq(&groups::scale_arguments("3"))?.expect_code(0)?;
-    let scaled = Instant::now();
-    let said = ended.stdout + &ended.stderr;
-    if let Some(ordered) = metadata.ordered {
-        ensure(said.contains(ordered), || format!("`{ordered}` stays behind, and nobody says so:\n{said}"))?;
-    }
-    let opened = opened.join().map_err(|_| LabError::new("the thread that reads tables panicked"))??;
-    metadata.are_in_both(&opened)?;
-    groups::are(kubectl, judge, NEW + 1)?;
-    gate_is_forgotten_and_nothing_restarted(kubectl)?;
-    Ok(scaled)
+/// Two groups that a third one joins and leaves, under traffic of clients that know the first name server.
+#[derive(Debug)]
+pub struct OutAndIn<'a> {
+    scene: &'a Scene,
+    judge: &'a Judge,
+    version: &'static str,
+    metadata: FullMetadata,
+    load: Load,
+    traffic: Traffic,
 }
 
-/// 3 -> 2: what the group's pod held is told, the pod is gone, and no name server lists it any more.
-fn scales_in(scene: &Scene, judge: &Judge) -> Result<()> {
-    let kubectl = &scene.kubectl;
-    let leaving = pods::pod(kubectl, &groups::master(NEW))?;
-    scene.step("scales 3 -> 2");
-    let ended = kubectl.rocketmq(&groups::scale_arguments("2"))?.expect_code(0)?;
-    let said = ended.stdout + &ended.stderr;
-    let set = format!("{}-master", groups::name(NEW));
-    ensure(said.lines().any(|line| line.contains(&set) && line.contains("data")), || {
-        format!("nobody says what becomes of the data of `{set}`:\n{said}")
-    })?;
-    groups::are(kubectl, judge, NEW)?;
-    for name_server in name_server_pods(kubectl)? {
-        ensure(!judge.lists(&name_server, &broker_address(&leaving))?, || {
-            format!("name server `{}` still lists pod `{}`, which is gone", name_server.name, leaving.name)
-        })?;
+impl<'a> OutAndIn<'a> {
+    /// Makes the metadata and starts the traffic, after a group that is offline from then on has read everything.
+    ///
+    /// # Errors
+    /// When the cluster does not take them.
+    pub fn begin(scene: &'a Scene, judge: &'a Judge, version: &'static str) -> Result<Self> {
+        let kubectl = &scene.kubectl;
+        let metadata = FullMetadata::of(version)?;
+        metadata.make(kubectl, judge)?;
+        judge.await_routes(kubectl)?;
+        scene.step("runs traffic, after a group that is offline from then on has read everything");
+        let name_servers = clusters::addresses(kubectl, 1);
+        few_messages(scene, version, "known", &name_servers, &offline())?;
+        let load = Load {
+            group: Some("group-00".to_owned()),
+            tags: Some("TagA||TagB"),
+            retry_percent: 5,
+            delayed_topic: Some(delayed_topic()),
+            readers: readers(),
+            ..offline()
+        };
+        let traffic = Traffic::start_with(scene, version, "groups", &name_servers, &load)?;
+        Ok(Self { scene, judge, version, metadata, load, traffic })
     }
-    Ok(())
+
+    /// Demands that traffic went on since this was asked last.
+    ///
+    /// # Errors
+    /// When it stood still, or a send failed.
+    pub fn go_on(&mut self) -> Result<()> {
+        self.scene.step(&format!("sent and received {:?}", self.traffic.goes_on()?));
+        Ok(())
+    }
+
+    /// 2 -> 3.
+    ///
+    /// # Errors
+    /// When the new group opens without all metadata, or is not like the others.
+    pub fn scale_out(&self) -> Result<()> {
+        let Self { scene, judge, metadata, .. } = self;
+        let kubectl = &scene.kubectl;
+        scene.step("scales groups 2 -> 3");
+        let opened = tables_when_opened(kubectl)?;
+        let ended = kubectl.rocketmq(&groups::scale_arguments("3"))?.expect_code(0)?;
+        let said = ended.stdout + &ended.stderr;
+        if let Some(ordered) = metadata.ordered {
+            ensure(said.contains(ordered), || {
+                format!("`{ordered}` stays behind, and nobody says so:\n{said}")
+            })?;
+        }
+        let opened = opened.join().map_err(|_| LabError::new("the thread that reads tables panicked"))??;
+        metadata.are_in_both(&opened)?;
+        groups::are(kubectl, judge, NEW + 1)?;
+        gate_is_forgotten_and_nothing_restarted(kubectl)
+    }
+
+    /// Every group has begun at the first message of every queue of the new group that it reads: those that were online,
+    /// and the one that was offline, whose client is started, knows `name_servers`, and is returned.
+    ///
+    /// # Errors
+    /// When one has read nothing, or skipped something.
+    pub fn read_every_first_message(&self, name_servers: &[String]) -> Result<Traffic> {
+        reads_every_first_message(&self.traffic, &first_messages(&self.load.readers, &self.metadata))?;
+        self.scene.step("starts the group that was offline");
+        let late = self.traffic.received_by(self.scene, self.version, "late", name_servers, &offline())?;
+        let everything = Reader { group: OFFLINE.to_owned(), topics: sent_to() };
+        reads_every_first_message(&late, &first_messages(&[everything], &self.metadata))?;
+        Ok(late)
+    }
+
+    /// 3 -> 2: what the group's pod held is told, the pod is gone, and no name server lists it any more.
+    ///
+    /// # Errors
+    /// When one of these does not hold.
+    pub fn scale_in(&self) -> Result<()> {
+        let Self { scene, judge, .. } = self;
+        let kubectl = &scene.kubectl;
+        let leaving = pods::pod(kubectl, &groups::master(NEW))?;
+        scene.step("scales groups 3 -> 2");
+        let ended = kubectl.rocketmq(&groups::scale_arguments("2"))?.expect_code(0)?;
+        let said = ended.stdout + &ended.stderr;
+        let set = format!("{}-master", groups::name(NEW));
+        ensure(said.lines().any(|line| line.contains(&set) && line.contains("data")), || {
+            format!("nobody says what becomes of the data of `{set}`:\n{said}")
+        })?;
+        groups::are(kubectl, judge, NEW)?;
+        for name_server in name_server_pods(kubectl)? {
+            ensure(!judge.lists(&name_server, &broker_address(&leaving))?, || {
+                format!(
+                    "name server `{}` still lists pod `{}`, which is gone",
+                    name_server.name, leaving.name
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Ends the traffic, and that of the group that was offline: no send failed, and both have everything.
+    ///
+    /// # Errors
+    /// When one of these does not hold.
+    pub fn finish(self, late: Traffic) -> Result<()> {
+        let counts = self.traffic.finish()?;
+        ensure(counts.refused > 0, || format!("no message was refused: {counts:?}"))?;
+        self.scene.step(&format!("sent and received {counts:?}"));
+        let late = late.finish_at(counts.acknowledged)?;
+        self.scene.step(&format!("the group that was offline received {late:?}"));
+        Ok(())
+    }
+}
+
+/// What the group reads that is offline during the scale-out.
+fn offline() -> Load {
+    Load {
+        topics: sent_to(),
+        group: Some(OFFLINE.to_owned()),
+        lowest_at: vec![groups::name(NEW)],
+        ..Load::default()
+    }
 }
 
 /// The groups that read all the time, two topics each.
@@ -184,7 +255,7 @@ fn first_messages(readers: &[Reader], metadata: &FullMetadata) -> BTreeMap<Strin
 }
 
 /// Waits until the client's groups have read each of these queues, and demands that they began at offset 0.
-fn reads_every_first_message(traffic: &Traffic, wanted: BTreeMap<String, Vec<String>>) -> Result<()> {
+fn reads_every_first_message(traffic: &Traffic, wanted: &BTreeMap<String, Vec<String>>) -> Result<()> {
     let unread = |lowest: &Lowest| {
         wanted.iter().find_map(|(group, queues)| {
             let read = lowest.get(group);
@@ -192,11 +263,8 @@ fn reads_every_first_message(traffic: &Traffic, wanted: BTreeMap<String, Vec<Str
             Some(format!("{group} has read nothing of {unread}"))
         })
     };
-    let lowest = watch::until("a message of every new queue", READ_WITHIN, || match traffic.lowest() {
-        Ok(lowest) => unread(&lowest).map_or_else(|| Look::Ready(lowest.clone()), Look::NotYet),
-        Err(error) => Look::NotYet(error.to_string()),
-    })?;
-    for (group, queues) in &wanted {
+    let lowest = traffic.lowest("a message of every new queue", READ_WITHIN, unread)?;
+    for (group, queues) in wanted {
         let skipped = queues.iter().find(|queue| lowest[group][*queue] != 0);
         ensure(skipped.is_none(), || {
             format!("{group} skipped messages of {skipped:?}: {:?}", lowest[group])

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::e2e::kubectl::Kubectl;
-use crate::e2e::scene::PODS_WITHIN;
-use crate::e2e::watch;
 use crate::error::{LabError, Result};
-use crate::wait::Look;
 
 /// A pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,21 +86,6 @@ pub fn pods(kubectl: &Kubectl, label: &str) -> Result<Vec<Pod>> {
 /// When it does not exist.
 pub fn pod(kubectl: &Kubectl, name: &str) -> Result<Pod> {
     Ok(Pod::from_json(&kubectl.json(&["get", "pod", name])?))
-}
-
-/// Waits until a pod of this name is ready that is another one than `former`.
-///
-/// # Errors
-/// When that takes too long.
-pub fn await_successor(kubectl: &Kubectl, former: &Pod) -> Result<Pod> {
-    watch::until(&format!("the successor of pod `{}`", former.name), PODS_WITHIN, || {
-        match pod(kubectl, &former.name) {
-            Ok(next) if next.uid != former.uid && next.ready => Look::Ready(next),
-            Ok(next) if next.uid == former.uid => Look::NotYet("the former one is still there".to_owned()),
-            Ok(_) => Look::NotYet("it is not ready".to_owned()),
-            Err(error) => Look::NotYet(error.to_string()),
-        }
-    })
 }
 
 /// The runs of one container of each of these pods.

@@ -7,12 +7,14 @@ mod bad_input;
 mod daily;
 mod delete;
 mod drain;
+mod five;
+mod four;
 mod killed;
 mod metadata;
+mod node;
 mod operator;
 mod readme;
 mod scale;
-mod scale_broker;
 mod scale_broker_refused;
 mod stop;
 
