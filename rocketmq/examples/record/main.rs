@@ -27,11 +27,11 @@
 //! Kinds of a frame other than `request` and `answer` say what is special: `absent` is the answer about a thing that is
 //! not there.
 
+#![expect(clippy::disallowed_methods, reason = "frames become files")]
+
 mod peers;
 mod questions;
 mod wire;
-
-#![expect(clippy::disallowed_methods, reason = "frames become files")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};

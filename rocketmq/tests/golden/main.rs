@@ -3,6 +3,7 @@
 //! `orders` with 4 read and 8 write queues; of offsets and request modes 5 queues, of the group `billing` among others.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::disallowed_methods, reason = "the frames are files")]
 
 mod brokers;
 mod consumers;

@@ -148,6 +148,7 @@ async fn broker(version: &str) -> FakeBroker {
     let online = OnlineGroup {
         subscriptions: BTreeMap::from([("orders".to_owned(), "red || blue".to_owned())]),
         broadcasting: false,
+        pulls: false,
         members: BTreeMap::from([("127.0.0.1@golden".to_owned(), held)]),
     };
     broker.set_online("shipping", Some(online));

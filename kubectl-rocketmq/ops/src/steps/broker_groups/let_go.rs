@@ -152,7 +152,7 @@ mod tests {
         let holds = |who: &str| Standing::Holds(who.to_owned());
         check(&[&[], &[]], Standing::Nobody);
         let elsewhere = group("g", &["c1", "c2"], &[("c1", &[("b-0", 4)]), ("c2", &[])]);
-        check(&[&[], &[elsewhere.clone()]], Standing::Free);
+        check(&[&[], std::slice::from_ref(&elsewhere)], Standing::Free);
         let here = group("h", &["c3"], &[("c3", &[("b-0", 4), ("b-2", 3)])]);
         let expected = "client `c3` of group `h` holds 3 queue(s) of `b-2`";
         check(&[&[], &[elsewhere.clone(), here.clone()]], holds(expected));
@@ -162,7 +162,7 @@ mod tests {
         let before = group("g", &["c1"], &[("c1", &[("b-1", 1)])]);
         let after = group("g", &["c1"], &[("c1", &[])]);
         let expected = "client `c1` of group `g` holds 1 queue(s) of `b-1`";
-        check(&[&[before.clone()], &[after.clone()]], holds(expected));
+        check(&[std::slice::from_ref(&before), std::slice::from_ref(&after)], holds(expected));
         check(&[&[after], &[before]], holds(expected));
     }
 
@@ -171,13 +171,13 @@ mod tests {
         let untold = |who: &str| Standing::Untold(who.to_owned());
         let silent = "client `c2` of group `g` does not say what it holds";
         let half = group("g", &["c1", "c2"], &[("c1", &[])]);
-        check(&[&[half.clone()]], untold(silent));
+        check(&[std::slice::from_ref(&half)], untold(silent));
         // An older agent tells what nobody holds, not who holds what.
         check(&[&[group("g", &["c2"], &[])]], untold(silent));
         // It told another master.
-        check(&[&[half.clone()], &[group("g", &["c2"], &[("c2", &[])])]], Standing::Free);
+        check(&[std::slice::from_ref(&half), &[group("g", &["c2"], &[("c2", &[])])]], Standing::Free);
         // The same id in another group is another client.
-        check(&[&[half.clone()], &[group("h", &["c2"], &[("c2", &[])])]], untold(silent));
+        check(&[std::slice::from_ref(&half), &[group("h", &["c2"], &[("c2", &[])])]], untold(silent));
         let holds = group("h", &["c3"], &[("c3", &[("b-1", 2)])]);
         let expected = "client `c3` of group `h` holds 2 queue(s) of `b-1`";
         check(&[&[half], &[holds]], Standing::Holds(expected.to_owned()));
