@@ -193,7 +193,11 @@ fn backlog(version: Version) -> Vec<Question> {
         },
         Question::new(RequestCode::GET_MAX_OFFSET, queue),
         Question::new(RequestCode::GET_MIN_OFFSET, queue),
-        Question::new(RequestCode::GET_ALL_CONSUMER_OFFSET, []).awaiting("orders@shipping"),
+        Question::new(RequestCode::GET_ALL_CONSUMER_OFFSET, []).awaiting(if version.is_5() {
+            "orders@watching@broadcast"
+        } else {
+            "orders@shipping"
+        }),
         // Level 1 has delivered its message, the last level has one that is not due and may not be named.
         Question::new(RequestCode::GET_ALL_DELAY_OFFSET, []).awaiting("1:1"),
         Question::new(RequestCode::GET_BROKER_RUNTIME_INFO, []).kind("backlog"),
