@@ -86,11 +86,11 @@ pub async fn tables(client: &Client, unknown: &mut Unknown) -> Tables {
         ["the offsets of groups", "the topics", "the subscription groups"];
     let offsets = known(of_offsets, patient.consumer_offsets_body().await, unknown);
     let delivered = known("the offsets of delay levels", client.delay_offsets().await, unknown);
+    // One table is gone through before the next is asked for: each may be as large as a frame.
     let topics = known(of_topics, patient.all_topic_config_body().await, unknown);
-    let groups = known(of_groups, patient.subscription_groups_body().await, unknown);
-
     let topics =
         walked(of_topics, off_the_runtime(move || queues_of_topics(topics.as_deref())).await, unknown);
+    let groups = known(of_groups, patient.subscription_groups_body().await, unknown);
     let groups =
         walked(of_groups, off_the_runtime(move || names_of_groups(groups.as_deref())).await, unknown);
     let offsets = offsets.unwrap_or_else(|| Bytes::from_static(b"{}"));

@@ -57,8 +57,8 @@ impl Frame {
         Ok(out.freeze())
     }
 
-    /// Takes the next whole frame out of `buffer`; `None` while bytes are missing. A length is judged as soon as
-    /// it has arrived, so a hostile one never makes anybody wait or allocate for it.
+    /// Takes the next whole frame out of `buffer`; `None` while bytes are missing, for which `buffer` has room then. A length
+    /// is judged as soon as it has arrived, so a hostile one never makes anybody wait or allocate for it.
     ///
     /// # Errors
     /// If what has arrived cannot become a frame.
@@ -86,12 +86,23 @@ impl Frame {
             )));
         }
         if rest.len() < length as usize {
+            make_room(buffer, LENGTH_BYTES + length as usize);
             return Ok(None);
         }
         buffer.advance(2 * LENGTH_BYTES);
         let header = buffer.split_to(header_length);
         let body = buffer.split_to(content - header_length).freeze();
         Ok(Some(Self { serialization, header: serialization.read(&header)?, body }))
+    }
+}
+
+/// Gives `buffer` room for a frame of `whole` bytes and no more. A buffer that grows by doubling takes up to three times as
+/// much for a moment, and twice as much for as long as somebody keeps the body. Room that is not written to is no memory.
+fn make_room(buffer: &mut BytesMut, whole: usize) {
+    if buffer.capacity() < whole {
+        let mut exact = BytesMut::with_capacity(whole);
+        exact.extend_from_slice(buffer);
+        *buffer = exact;
     }
 }
 
@@ -170,5 +181,22 @@ mod tests {
             frame(MAX_FRAME_BYTES - overhead + 1).encode(),
             Err(FrameError::TooLarge(MAX_FRAME_BYTES as u64 + 1))
         );
+    }
+
+    #[test]
+    fn a_frame_that_arrives_in_pieces_takes_its_own_size() {
+        let frame = Frame {
+            serialization: Serialization::Json,
+            header: Header::request(RequestCode::GET_ALL_TOPIC_CONFIG, Version::V5_3_3),
+            body: Bytes::from(vec![b'x'; 9 << 20]),
+        };
+        let encoded = frame.encode().unwrap();
+        let mut buffer = BytesMut::from(&encoded[..100]);
+        assert_eq!(Frame::decode(&mut buffer), Ok(None));
+        assert_eq!(buffer.capacity(), encoded.len());
+        let room = buffer.as_ptr();
+        buffer.extend_from_slice(&encoded[100..]);
+        assert_eq!(buffer.as_ptr(), room, "it was moved");
+        assert_eq!(Frame::decode(&mut buffer), Ok(Some(frame)));
     }
 }
