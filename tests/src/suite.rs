@@ -189,10 +189,11 @@ fn delete_leftovers(home: &Home) -> Result<()> {
     }
     progress::note(format!("deleting what an earlier run left: {}", left.join(", ")));
     for namespace in &left {
-        kubectl.run(&["delete", "namespace", namespace, "--wait=false"])?;
+        // It may be on its way already, and gone in this moment.
+        kubectl.run(&["delete", "namespace", namespace, "--ignore-not-found", "--wait=false"])?;
         kubectl.run(&["delete", "pods", "--all", "-n", namespace, "--grace-period=1", "--wait=false"])?;
     }
-    left.iter().try_for_each(|namespace| kubectl.delete_namespace(namespace))?;
+    left.iter().try_for_each(|namespace| kubectl.await_no_namespace(namespace))?;
     storage::ensure(home)
 }
 

@@ -83,13 +83,12 @@ impl Kubectl {
         Ok(!self.run(&["get", "namespace", name, "--ignore-not-found", "-o", "name"])?.is_empty())
     }
 
-    /// Deletes a namespace and waits until it is gone.
+    /// Waits until a namespace that is being deleted is gone.
     ///
     /// # Errors
     /// When it is not gone after five minutes.
-    pub fn delete_namespace(&self, name: &str) -> Result<()> {
+    pub fn await_no_namespace(&self, name: &str) -> Result<()> {
         const GONE_WITHIN: Duration = Duration::from_secs(300);
-        self.run(&["delete", "namespace", name, "--wait=false"])?;
         wait::until(&format!("the end of namespace {name}"), GONE_WITHIN, || match self.has_namespace(name) {
             Ok(false) => Look::Ready(()),
             Ok(true) => Look::NotYet("its pods are still being deleted".to_owned()),
