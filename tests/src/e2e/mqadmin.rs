@@ -7,6 +7,7 @@ use rocketmq::remoting::json;
 use serde_json::Value;
 
 use crate::e2e::clusters::{self, BROKER};
+use crate::e2e::judge::name_server_address;
 use crate::e2e::kubectl::Kubectl;
 use crate::e2e::pods::Pod;
 use crate::e2e::watch::{self, ensure};
@@ -16,23 +17,29 @@ use crate::wait::Look;
 /// Until when name servers know of the brokers what `status` read of the brokers themselves.
 const AGREES_WITHIN: Duration = Duration::from_secs(90);
 
-/// Runs `mqadmin` against the first name server. Words with special characters must be quoted for a shell.
+/// Runs `mqadmin` with all name servers, as an administrator does: a topic is deleted at those that it is given. Words with
+/// special characters must be quoted for a shell.
 ///
 /// # Errors
 /// When it cannot be run. What RocketMQ refuses is only printed: the tool ends with 0 all the same.
 pub fn mqadmin(kubectl: &Kubectl, command: &str) -> Result<String> {
     let name_servers = clusters::name_server_pods(kubectl)?;
     let first = name_servers.first().ok_or_else(|| LabError::new("there is no name server"))?;
-    against(kubectl, first, command)
+    let addresses: Vec<String> = name_servers.iter().map(name_server_address).collect();
+    run(kubectl, first, &addresses.join(";"), command)
 }
 
 /// Runs `mqadmin` against one name server, as [`mqadmin`].
 ///
 /// # Errors
 /// When it cannot be run.
-pub fn against(kubectl: &Kubectl, name_server: &Pod, command: &str) -> Result<String> {
-    let command = format!("cd $ROCKETMQ_HOME/bin && sh mqadmin {command} -n localhost:9876");
-    kubectl.sh(&name_server.name, "name-server", &command)
+fn against(kubectl: &Kubectl, name_server: &Pod, command: &str) -> Result<String> {
+    run(kubectl, name_server, &name_server_address(name_server), command)
+}
+
+fn run(kubectl: &Kubectl, pod: &Pod, name_servers: &str, command: &str) -> Result<String> {
+    let command = format!("cd $ROCKETMQ_HOME/bin && sh mqadmin {command} -n '{name_servers}'");
+    kubectl.sh(&pod.name, "name-server", &command)
 }
 
 /// Creates or changes something at every master of the cluster.

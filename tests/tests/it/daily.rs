@@ -31,7 +31,7 @@ const GROWN: Shape = Shape { name_servers: 2, ..CLUSTER };
 #[test]
 #[ignore = "needs the lab"]
 fn cluster_of_5_3_3_in_daily_use() -> Verdict {
-    scene("daily", Lane::Long, |scene| {
+    scene("daily", Lane::Side, |scene| {
         let scene = &scene.with(scene.kubectl.as_users_have_it()?);
         let yaml = CLUSTER.yaml_on_claims();
         apply_is_logged(scene, &yaml)?;

@@ -17,7 +17,7 @@ const CLUSTER: Shape = Shape { version: "5.3.3", name_servers: 1, groups: 2, rep
 #[test]
 #[ignore = "needs the lab"]
 fn killed_cli_resumes_and_undoes() -> Verdict {
-    scene("killed", Lane::Long, |scene| {
+    scene("killed", Lane::Side, |scene| {
         let judge = Judge::new()?;
         CLUSTER.apply(scene)?;
         judge.make_topics(&scene.kubectl)?;

@@ -23,7 +23,7 @@ const HELD: Duration = Duration::from_secs(45);
 #[test]
 #[ignore = "needs the lab"]
 fn stopped_killed_and_deleted_broker_comes_back_as_it_was_on_5_3_3() -> Verdict {
-    scene("node", Lane::Long, |scene| {
+    scene("node", Lane::Side, |scene| {
         let kubectl = &scene.kubectl;
         let judge = Judge::new()?;
         let folders = HostFolders::make(scene)?;
