@@ -8,7 +8,9 @@ use agent::{healthcheck, run};
 use clap::Parser;
 use proto::describe::Role;
 use rocketmq::text::error_line;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -38,13 +40,9 @@ async fn execute(command: Command) -> Result<(), Box<dyn std::error::Error>> {
 
 /// JSON lines on stderr. A filter that cannot be read is no reason not to run.
 fn log(filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .init();
+    let filter = filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr);
+    tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
 fn failed(error: &dyn std::error::Error) -> ExitCode {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use rocketmq::text::error_chain;
 
 use crate::error::{ApiError, ApiErrorKind};
@@ -82,6 +82,7 @@ impl Connection {
             config.default_namespace.clone_from(namespace);
         }
         self.override_user(&mut config);
+        refuse_application_credentials(&config.auth_info)?;
         // Retries are this crate's own: with a deadline, and for lost connections too.
         config.default_retry = false;
         Ok(config)
@@ -172,6 +173,22 @@ impl Connection {
     }
 }
 
+/// kubectl has not known the provider `gcp` since 1.26. Its form with a command that prints a token works all the same; the
+/// one that reads Google's application credentials would need a whole OAuth client.
+fn refuse_application_credentials(user: &AuthInfo) -> Result<(), ApiError> {
+    let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name == "gcp") else {
+        return Ok(());
+    };
+    if ["cmd-path", "id-token"].iter().any(|key| provider.config.contains_key(*key)) {
+        return Ok(());
+    }
+    Err(ApiError::new(ApiErrorKind::Configuration, "the kubeconfig cannot be used").because([
+        "its user has the auth-provider `gcp`, which kubectl has not known since 1.26 either; `gcloud container clusters \
+         get-credentials` writes one with gke-gcloud-auth-plugin"
+            .to_owned(),
+    ]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +205,8 @@ clusters:
 - {name: two, cluster: {server: "https://two:6443"}}
 users:
 - {name: me, user: {token: from-file}}
+- {name: google, user: {auth-provider: {name: gcp, config: {scopes: cloud-platform}}}}
+- {name: google-command, user: {auth-provider: {name: gcp, config: {cmd-path: gcloud}}}}
 "#;
 
     async fn config(name: &str, connection: Connection) -> Result<Config, ApiError> {
@@ -196,6 +215,17 @@ users:
         let config = Connection { kubeconfig: Some(folder.clone()), ..connection }.config().await;
         std::fs::remove_file(folder).unwrap();
         config
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_kubectl_has_dropped_is_refused_by_name() {
+        let of = |user: &str| Connection { user: Some(user.to_owned()), ..Connection::default() };
+        let refused = config("gcp", of("google")).await.unwrap_err();
+        assert_eq!(refused.kind, ApiErrorKind::Configuration);
+        assert!(refused.causes()[0].starts_with("its user has the auth-provider `gcp`"), "{refused:?}");
+        assert!(config("gcp-command", of("google-command")).await.is_ok());
+        let with_token = Connection { token: Some("mine".to_owned()), ..of("google") };
+        assert!(config("gcp-token", with_token).await.is_ok(), "a token on the command line is enough");
     }
 
     #[tokio::test]

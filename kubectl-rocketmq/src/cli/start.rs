@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::cli::args::{Cli, Command};
 use crate::cli::context::Context;
@@ -113,18 +114,14 @@ fn log_to_standard_error(filter: &str) -> Result<(), Failure> {
     if filter == "off" {
         return Ok(());
     }
-    let filter = EnvFilter::builder().parse(filter).map_err(|error| {
+    let filter: Targets = filter.parse().map_err(|error: ParseError| {
         Failure::new(ExitStatus::Usage, format!("`{filter}` is no log level"))
             .cause(error.to_string())
             .hint("--log-level off, error, warn, info, debug or trace")
     })?;
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(printer::log_writer)
-        .with_ansi(false)
-        .finish();
+    let lines = tracing_subscriber::fmt::layer().with_writer(printer::log_writer).with_ansi(false);
     // It is set once; only a second call in one process fails.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines).with(filter));
     Ok(())
 }
 
