@@ -169,7 +169,7 @@ fn yaml() -> String {
         let request = format!("      cpu: {cpu}\n");
         yaml.replace(&request, &format!("{request}    limits:\n      memory: {limit}\n"))
     };
-    memory(memory(shape.yaml(), "50m", "2Gi"), "100m", "3Gi")
+    memory(memory(shape.yaml(), "10m", "2Gi"), "20m", "3Gi")
 }
 
 /// A JVM for each topic, in the name server's pod, on a broker that holds nothing yet.

@@ -65,7 +65,7 @@ spec:
   imagePullPolicy: IfNotPresent
   resources:
     requests:
-      cpu: 50m
+      cpu: 10m
   storageMode: EmptyDir
 ",
             self.name_servers, self.version
@@ -108,7 +108,7 @@ spec:
   imagePullPolicy: IfNotPresent
   resources:
     requests:
-      cpu: 100m
+      cpu: 20m
   allowRestart: false
   storageMode: EmptyDir
   scalePodName: {BROKER}-0-master-0

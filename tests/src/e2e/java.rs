@@ -54,7 +54,7 @@ pub(crate) fn create(scene: &Scene, version: &str, class: &str, pod: &str, argum
                 "name": CONTAINER,
                 "image": format!("apache/rocketmq:{version}"),
                 "imagePullPolicy": "IfNotPresent",
-                "resources": {"requests": {"cpu": "100m"}},
+                "resources": {"requests": {"cpu": "20m"}},
                 "env": [{"name": "JDK_JAVA_OPTIONS", "value": opens}],
                 "command": ["sh", "-c", format!(
                     "exec java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xmx128m \

@@ -17,8 +17,9 @@ use crate::error::{Context, LabError, Result};
 use crate::timings::{self, Part};
 use crate::{home, progress};
 
-/// What a machine of two cores carries at once: one [`Lane::Main`] beside two others, or four others.
-const PLACES: usize = 4;
+/// What a machine of two cores carries at once: one [`Lane::Main`] beside one other, or three others. With four the cores are
+/// full, and each row takes a third longer.
+const PLACES: usize = 3;
 
 static PLACES_LEFT: Mutex<Places> =
     Mutex::new(Places { free: PLACES, main_waiting: 0, main_running: 0, long_waiting: 0 });
@@ -27,7 +28,7 @@ static PLACE_FREED: Condvar = Condvar::new();
 /// How much of the machine a test takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
-    /// A test that measures traffic for minutes: it runs beside two others at most, and before those that wait.
+    /// A test that measures traffic for minutes: it runs beside one other at most, and before those that wait.
     Main,
     /// A test that takes as long as the longest: it would be the last to end if others began before it.
     Long,
