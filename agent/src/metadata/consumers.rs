@@ -1,7 +1,8 @@
 //! Which members of which groups hold the queues of the broker, and of others: a new broker is opened to producers when
 //! every queue of its topics has a reader, and one that leaves is stopped when nobody holds a queue of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, future, stream};
@@ -11,6 +12,8 @@ use rocketmq::model::route::MessageQueue;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
 use rocketmq::remoting::requests::consumers::ConsumerConnections;
+use rocketmq::remoting::response_code::ResponseCode;
+use tokio::time::Instant;
 
 use crate::metadata::TABLE_DEADLINE;
 use crate::metadata::subscriptions::{ASKED_AT_ONCE, TableError, groups, off_the_runtime};
@@ -18,20 +21,104 @@ use crate::metadata::subscriptions::{ASKED_AT_ONCE, TableError, groups, off_the_
 /// A client that does not answer the broker in this time counts as silent. The broker itself would wait for 10 s.
 const CLIENT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Every group of which somebody is online, in order. RocketMQ's own tools hold no queues and are left out.
-pub async fn online(client: &Client, broker_name: &str) -> Result<Vec<OnlineGroup>, TableError> {
-    let client = &client.with_deadline(TABLE_DEADLINE);
-    let readable = readable_queues(client).await?;
-    let names = groups(client).await?.into_iter().filter(|group| keeps_group(group));
-    let asked = stream::iter(names).map(|group| async {
-        let connections = client.consumer_connections(&group).await?.value;
-        let Some(connections) = connections else { return Ok(None) };
-        Ok::<_, RemotingError>(Some(look_at(client, broker_name, &readable, group, connections).await))
-    });
-    let mut online: Vec<OnlineGroup> =
-        asked.buffer_unordered(ASKED_AT_ONCE).try_filter_map(future::ok).try_collect().await?;
-    online.sort_by(|one, other| one.group.cmp(&other.group));
-    Ok(online)
+/// Clients that are asked at once. Until it answers, each takes one of the broker's 16 threads for such requests
+/// (`BrokerConfig.adminBrokerThreadPoolNums`, all tags).
+const CLIENTS_AT_ONCE: usize = 4;
+
+/// How long a silent client is left alone: longer than anybody waits for its answer.
+const LEFT_ALONE_FOR: Duration = Duration::from_secs(300);
+
+/// What each client holds in each group; nothing where it does not answer.
+type Answers = HashMap<(String, String), Vec<MessageQueue>>;
+
+/// Who holds what, as the clients say themselves.
+///
+/// A client answers with the threads that hand its messages to its listeners, as many as it has processors
+/// (`NettyRemotingClient.publicExecutor`). Where it has no offset of a queue at hand it asks a broker on the way
+/// (`DefaultMQPushConsumerImpl.consumerRunningInfo`, `RemoteBrokerOffsetStore.readOffset`), and from 5.2.0 on that answer
+/// needs such a thread, too (`NettyRemotingAbstract.invokeSyncImpl`). Asked about many groups at once, a client of 5.4.0
+/// with two processors read nothing any more. So a client is asked about one group at a time, and no more once it was
+/// silent.
+#[derive(Debug, Default)]
+pub struct Consumers {
+    /// The clients that were silent, and since when.
+    silent: Mutex<HashMap<String, Instant>>,
+}
+
+impl Consumers {
+    /// Every group of which somebody is online, in order. RocketMQ's own tools hold no queues and are left out.
+    pub async fn online(&self, client: &Client, broker_name: &str) -> Result<Vec<OnlineGroup>, TableError> {
+        let client = &client.with_deadline(TABLE_DEADLINE);
+        let readable = readable_queues(client).await?;
+        let names = groups(client).await?.into_iter().filter(|group| keeps_group(group));
+        let asked = stream::iter(names).map(|group| async {
+            let connections = client.consumer_connections(&group).await?.value;
+            Ok::<_, RemotingError>(connections.map(|connections| (group, connections)))
+        });
+        let connected: BTreeMap<String, ConsumerConnections> =
+            asked.buffer_unordered(ASKED_AT_ONCE).try_filter_map(future::ok).try_collect().await?;
+        let answers = self.answers(client, &connected).await;
+        let told = |(group, connections)| told(broker_name, &readable, group, connections, &answers);
+        Ok(connected.into_iter().map(told).collect())
+    }
+
+    async fn answers(&self, client: &Client, connected: &BTreeMap<String, ConsumerConnections>) -> Answers {
+        let mut groups_of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (group, connections) in connected {
+            for member in &connections.members {
+                groups_of.entry(member.client_id.clone()).or_default().insert(group.clone());
+            }
+        }
+        let impatient = &client.with_deadline(CLIENT_DEADLINE);
+        let asked = stream::iter(groups_of).map(|(id, groups)| self.ask(impatient, id, groups));
+        asked.buffer_unordered(CLIENTS_AT_ONCE).map(stream::iter).flatten().collect().await
+    }
+
+    /// What a client holds in each of its groups, up to the first for which it is silent.
+    async fn ask(
+        &self,
+        client: &Client,
+        id: String,
+        groups: BTreeSet<String>,
+    ) -> Vec<((String, String), Vec<MessageQueue>)> {
+        let mut answers = Vec::new();
+        if self.is_left_alone(&id) {
+            return answers;
+        }
+        for group in groups {
+            match client.consumer_running_info(&group, &id).await {
+                Ok(answer) => answers.push(((group, id.clone()), answer.value)),
+                Err(error) => {
+                    tracing::debug!(group, client = id, %error, "a client does not say what it holds");
+                    if is_silence(&error) {
+                        self.leave_alone(&id);
+                        break;
+                    }
+                }
+            }
+        }
+        answers
+    }
+
+    fn is_left_alone(&self, id: &str) -> bool {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.retain(|_, since| since.elapsed() < LEFT_ALONE_FOR);
+        silent.contains_key(id)
+    }
+
+    fn leave_alone(&self, id: &str) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.insert(id.to_owned(), Instant::now());
+    }
+}
+
+/// Whether it is the client that did not answer, not the broker that refused.
+fn is_silence(error: &RemotingError) -> bool {
+    matches!(
+        error,
+        RemotingError::Deadline { .. }
+            | RemotingError::Refused { code: ResponseCode::CONSUME_MSG_TIMEOUT, .. }
+    )
 }
 
 /// How many queues of each topic of the broker can be read.
@@ -50,31 +137,25 @@ async fn readable_queues(client: &Client) -> Result<BTreeMap<String, u32>, Table
     .await
 }
 
-async fn look_at(
-    client: &Client,
+fn told(
     broker_name: &str,
     readable: &BTreeMap<String, u32>,
     group: String,
     connections: ConsumerConnections,
+    answers: &Answers,
 ) -> OnlineGroup {
     let mut clients: Vec<String> = connections.members.into_iter().map(|member| member.client_id).collect();
     clients.sort();
     clients.dedup();
-    let impatient = &client.with_deadline(CLIENT_DEADLINE);
-    let asked = clients.iter().map(|id| impatient.consumer_running_info(&group, id));
     let (mut silent_clients, mut holdings, mut held) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for (id, answer) in clients.iter().zip(future::join_all(asked).await) {
-        match answer {
-            // It reads what it wants, and does not say so.
-            Ok(answer) if connections.pulls && answer.value.is_empty() => silent_clients.push(id.clone()),
-            Ok(answer) => {
-                holdings.push(holding(id, &answer.value));
-                held.extend(answer.value);
+    for id in &clients {
+        match answers.get(&(group.clone(), id.clone())) {
+            // One that pulls by itself reads what it wants, and does not say so.
+            Some(queues) if !connections.pulls || !queues.is_empty() => {
+                holdings.push(holding(id, queues));
+                held.extend(queues.iter().cloned());
             }
-            Err(error) => {
-                tracing::debug!(group, client = id, %error, "a client does not say what it holds");
-                silent_clients.push(id.clone());
-            }
+            _ => silent_clients.push(id.clone()),
         }
     }
     // Where each member reads every queue as soon as it knows it, nothing is divided.

@@ -30,6 +30,7 @@ use crate::atomic_file::{self, FileError};
 use crate::config::Config;
 use crate::paths::Paths;
 use crate::state::State;
+use consumers::Consumers;
 use spool::Spool;
 
 /// What an agent beside a broker does with metadata.
@@ -43,6 +44,8 @@ pub struct MetadataKeeper {
     outgoing: Arc<Mutex<()>>,
     /// Why the last commit failed, in words; empty when none did.
     failure: watch::Sender<String>,
+    /// Who holds the broker's queues.
+    pub consumers: Consumers,
 }
 
 impl MetadataKeeper {
@@ -54,6 +57,7 @@ impl MetadataKeeper {
             incoming: Arc::default(),
             outgoing: Arc::default(),
             failure: watch::Sender::default(),
+            consumers: Consumers::default(),
         }
     }
 

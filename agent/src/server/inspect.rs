@@ -23,7 +23,7 @@ use crate::backlog::{self, BacklogError};
 use crate::configuration::{KV_CONFIG, permission};
 use crate::metadata::subscriptions::{TableError, groups, off_the_runtime};
 use crate::name_servers::bridge::{BridgeError, identity};
-use crate::server::metadata::{self, Chunks, side};
+use crate::server::metadata::{self, Chunks};
 use crate::server::session::Sessions;
 use crate::server::{connections, kv_config};
 
@@ -280,7 +280,7 @@ impl pb::inspect_server::Inspect for Inspector {
         request: Request<pb::ConsumersRequest>,
     ) -> Result<Response<pb::ConsumersResponse>, Status> {
         let client = self.neighbour(&request, Role::Broker)?;
-        metadata::consumers(&client, side(&self.agent)?.broker.name.as_str()).await
+        metadata::consumers(&self.agent, &client).await
     }
 
     async fn backlog(

@@ -19,7 +19,6 @@ use crate::agent::{Agent, BrokerSide};
 use crate::atomic_file::{self, FileError};
 use crate::metadata::apply::ApplyError;
 use crate::metadata::commit::CommitError;
-use crate::metadata::consumers;
 use crate::metadata::export::{PrepareError, SeedPiece, next_piece};
 use crate::metadata::receive::{ReceiveError, Receiving};
 use crate::metadata::spool::BundleHash;
@@ -111,10 +110,12 @@ pub(super) fn read_export(
 }
 
 pub(super) async fn consumers(
+    agent: &Agent,
     client: &Client,
-    broker_name: &str,
 ) -> Result<Response<pb::ConsumersResponse>, Status> {
-    let groups = consumers::online(client, broker_name).await.map_err(|error| of_table(&error))?;
+    let side = side(agent)?;
+    let online = side.metadata.consumers.online(client, side.broker.name.as_str());
+    let groups = online.await.map_err(|error| of_table(&error))?;
     Ok(Response::new(pb::ConsumersResponse { groups: groups.into_iter().map(Into::into).collect() }))
 }
 

@@ -8,6 +8,7 @@ use rocketmq::metadata::{Entry, Metadata, Origin, Subscription, bundle, registra
 use rocketmq::model::route::MessageQueue;
 use rocketmq::model::topic::TopicConfig;
 use rocketmq::model::version::Version;
+use rocketmq::remoting::request_code::RequestCode;
 use serde_json::json;
 use tonic::Code;
 
@@ -285,4 +286,32 @@ async fn consumers_tell_which_queues_of_this_broker_nobody_holds() {
         source.broker.set_online("billing", Some(group(&[("idle", Some(Vec::new()))], false)));
         assert_eq!(ask().await[0].holdings, [holding("idle", &[])]);
     }
+}
+
+#[tokio::test]
+async fn client_that_does_not_answer_is_asked_about_one_group_and_then_left_alone() {
+    let source = Source::new(Version::V5_3_3).await;
+    let member = |held: Option<Vec<MessageQueue>>| OnlineGroup {
+        subscriptions: [("orders".to_owned(), "*".to_owned())].into(),
+        members: [("silent".to_owned(), None), ("one".to_owned(), held)].into(),
+        ..OnlineGroup::default()
+    };
+    source
+        .broker
+        .put(Entry::Group("audit".into(), json!({"groupName": "audit"}).as_object().unwrap().clone()));
+    for group in ["audit", "billing"] {
+        source.broker.set_online(group, Some(member(Some(Vec::new()))));
+    }
+    for _ in 0..2 {
+        let answer = source.caller.served.inspect().consumers(pb::ConsumersRequest {}).await.unwrap();
+        let groups = answer.into_inner().groups;
+        assert_eq!(groups.len(), 2);
+        for group in groups {
+            assert_eq!(group.silent_clients, ["silent"]);
+            assert_eq!(group.holdings.len(), 1);
+        }
+    }
+    let asked = source.broker.received_of(RequestCode::GET_CONSUMER_RUNNING_INFO);
+    let asked = |client: &str| asked.iter().filter(|request| request.field("clientId") == client).count();
+    assert_eq!((asked("silent"), asked("one")), (1, 4));
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use agents::types::OnlineGroup;
-use futures::future::join_all;
 use saga::StepError;
 
 use super::master;
@@ -39,12 +38,13 @@ enum Standing {
 pub(super) async fn await_let_go<W: World>(world: &W, step: &StopReads) -> Result<(), StepError> {
     let (start, time) = (world.elapsed(), step.route_period.moved_within());
     let look = || async move {
-        let asked = step.leaving.masters.iter().chain(&step.staying);
-        let looks = asked.map(|stateful_set| async move {
+        let mut looks = Vec::new();
+        // One after the other: each has the clients asked, and those bear one question at a time.
+        for stateful_set in step.leaving.masters.iter().chain(&step.staying) {
             let online = async { world.consumers(&master(world, stateful_set).await?).await };
-            (stateful_set.as_str(), online.await)
-        });
-        standing(&step.groups, join_all(looks).await)
+            looks.push((stateful_set.as_str(), online.await));
+        }
+        standing(&step.groups, looks)
     };
     until(world, "consumers have let go of the leaving masters", time * 2, || async move {
         let mut now = look().await;
