@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::command::{Run, find_on_path};
+use crate::e2e::results;
 use crate::error::{Context, LabError, Result};
-use crate::{home, progress, timings};
+use crate::{home, progress, sections, timings};
 
 const DEADLINE: Duration = Duration::from_secs(90 * 60);
 
@@ -62,6 +63,14 @@ fn optional(program: &str, checks: &str, package: &str, arguments: &[&str]) -> R
 /// At the first that fails.
 pub fn code(priority: Priority) -> Result<()> {
     tools()?;
+    let outdated = sections::outdated(results::PAGE)?;
+    if !outdated.is_empty() {
+        let outdated = outdated.join(", ");
+        progress::note(format!(
+            "{} is of an earlier product: {outdated}; cargo lab test --exhaustive",
+            results::PAGE
+        ));
+    }
     // The e2e suite stands among the tests, and rests unless it is asked for.
     let tests = priority.cargo(10, &["test", "--workspace", "--quiet"]).without_env(crate::suite::E2E);
     step("unit tests", tests)?;

@@ -12,6 +12,15 @@ use crate::home;
 /// Where a section begins.
 const SECTION: &str = "\n## ";
 
+/// What stands before the commit that a section is of.
+const AT_COMMIT: &str = " at commit ";
+
+/// What stands behind it where the tree was not that of the commit.
+const WITH_CHANGES: &str = " with changes";
+
+/// The folders of what users install.
+const PRODUCT: [&str; 4] = ["rocketmq", "proto", "agent", "kubectl-rocketmq"];
+
 /// Sections are written side by side, and each changes its page.
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -24,14 +33,48 @@ pub(crate) fn commit(page: &str) -> Result<String> {
     let page = format!(":(exclude){page}");
     let commit = git(&["rev-parse", "--short=10", "HEAD"])?;
     let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", ".", &page])?;
-    let more = if changed.trim().is_empty() { "" } else { " with changes" };
+    let more = if changed.trim().is_empty() { "" } else { WITH_CHANGES };
     Ok(format!("{}{more}", commit.trim()))
+}
+
+/// Sections of a page that are not of today's product: each title, and how many commits have changed the product since.
+///
+/// # Errors
+/// When the page cannot be read.
+pub(crate) fn outdated(page: &str) -> Result<Vec<String>> {
+    let path = home::repository().join(page);
+    let text = std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+    Ok(commits(&text).filter_map(|(title, commit)| Some(format!("{title} ({})", behind(commit)?))).collect())
+}
+
+/// How a commit differs from today's in what users install; `None` if it does not.
+fn behind(commit: &str) -> Option<String> {
+    if commit.ends_with(WITH_CHANGES) {
+        return Some(commit.to_owned());
+    }
+    let range = format!("{commit}..HEAD");
+    let arguments = ["rev-list", "--count", &range, "--"];
+    let since = Run::new("git").args(arguments).args(PRODUCT).in_folder(home::repository()).output();
+    match since.as_deref().map(str::trim) {
+        Ok("0") => None,
+        Ok(count) => Some(format!("{count} commits ago")),
+        Err(_) => Some(format!("{commit}, which this clone does not have")),
+    }
+}
+
+/// Each section's title and commit.
+fn commits(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    page.split(SECTION).skip(1).filter_map(|section| {
+        let (title, text) = section.split_once('\n')?;
+        let (_, commit) = text.split_once(AT_COMMIT)?;
+        Some((title, commit.split(',').next()?))
+    })
 }
 
 /// What a section says first.
 pub(crate) fn passed(commit: &str, at: Timestamp, took: Duration) -> String {
     let day = at.strftime("%Y-%m-%d");
-    format!("Passed on {day} at commit {commit}, in {} s.\n", took.as_secs())
+    format!("Passed on {day}{AT_COMMIT}{commit}, in {} s.\n", took.as_secs())
 }
 
 /// Puts a section into the place of its former one, or into its place by name. `about` is what stands above all of them.
@@ -66,6 +109,13 @@ mod tests {
         let at = "2026-11-29T04:00:00Z".parse().unwrap();
         let text = passed("5cb842a", at, Duration::from_millis(2700));
         assert_eq!(text, "Passed on 2026-11-29 at commit 5cb842a, in 2 s.\n");
+    }
+
+    #[test]
+    fn each_section_tells_its_commit() {
+        let page = "About.\n\n## in\n\nIn. Passed on 2026-11-29 at commit 5cb842a, in 2 s.\n\n## out\n\nOut. Passed on \
+                    2026-11-29 at commit ccd551d with changes, in 2 s.\n\n| a |\n";
+        assert_eq!(commits(page).collect::<Vec<_>>(), [("in", "5cb842a"), ("out", "ccd551d with changes")]);
     }
 
     #[test]

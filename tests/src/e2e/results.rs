@@ -9,7 +9,8 @@ use crate::e2e::scene::{Failed, Lane, Scene, scene};
 use crate::error::Result;
 use crate::sections;
 
-const PAGE: &str = "docs/exhaustive.md";
+/// The page.
+pub(crate) const PAGE: &str = "docs/exhaustive.md";
 
 const ABOUT: &str = "# What takes too long for every run
 

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -21,9 +21,14 @@ use crate::{home, progress};
 /// full, and each row takes a third longer.
 const PLACES: usize = 3;
 
+/// How long the first tests wait for the others. The harness starts all at once, in the order of their names, and those that
+/// shall begin first may come last.
+const ALL_HAVE_COME: Duration = Duration::from_secs(1);
+
 static PLACES_LEFT: Mutex<Places> =
     Mutex::new(Places { free: PLACES, main_waiting: 0, main_running: 0, long_waiting: 0 });
 static PLACE_FREED: Condvar = Condvar::new();
+static FIRST_CAME: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// How much of the machine a test takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,6 +242,10 @@ impl Place {
         if let Some(waiting) = places.waiting(lane) {
             *waiting += 1;
         }
+        let until_all_have_come = ALL_HAVE_COME.saturating_sub(FIRST_CAME.elapsed());
+        let (places, _) = PLACE_FREED
+            .wait_timeout_while(places, until_all_have_come, |_| true)
+            .unwrap_or_else(PoisonError::into_inner);
         let mut places = PLACE_FREED
             .wait_while(places, |places| places.must_wait(lane))
             .unwrap_or_else(PoisonError::into_inner);
