@@ -66,6 +66,8 @@ enum Verb {
 enum Measurement {
     /// A broker's topics and subscription groups, brought to a new one; at full size, docs/bench.md gets the numbers.
     Metadata(bench::Size),
+    /// The programs that users have, and what building the plugin costs them; docs/bench.md gets the numbers.
+    Size,
 }
 
 /// Runs `cargo lab` with the arguments of this process.
@@ -118,6 +120,7 @@ fn dispatch(arguments: Arguments) -> Result<()> {
             suite::test(&home, kubeconfig.as_deref(), tests, filter.as_deref())
         }
         (Verb::Bench { measurement: Measurement::Metadata(size) }, None) => bench::metadata(&home, &size),
+        (Verb::Bench { measurement: Measurement::Size }, None) => bench::size(),
         (Verb::Bench { .. }, Some(_)) => {
             Err(LabError::new("a measurement looks at processes of pods, so their node must be this machine")
                 .hint("without `--kubeconfig` it uses the lab's own cluster"))

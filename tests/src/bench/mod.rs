@@ -1,9 +1,10 @@
 //! `cargo lab bench`: measurements on a real Kubernetes and real RocketMQ of this machine. What was measured is printed,
-//! left as JSON in `target/bench`, and written into `docs/bench.md`.
+//! written into `docs/bench.md`, and left as JSON in `target/bench` where it is much.
 
 mod agents;
 mod measure;
 mod page;
+mod size;
 
 use clap::Args;
 
@@ -12,7 +13,14 @@ use crate::e2e::scene;
 use crate::error::{Context, Result};
 use crate::home::{self, Home};
 use crate::together::together;
-use crate::{check, images, progress, suite};
+use crate::{check, images, progress, sections, suite};
+
+/// Where measurements are told.
+const PAGE: &str = "docs/bench.md";
+const ABOUT: &str = "# Measurements
+
+Written by `cargo lab bench`, which measures again. Each section is of the commit that it names.
+";
 
 /// The version of RocketMQ that is measured.
 const VERSION: &str = "5.3.3";
@@ -55,7 +63,22 @@ pub fn metadata(home: &Home, size: &Size) -> Result<()> {
     home::write_file(&file, json + "\n")?;
     progress::note(format!("as JSON in {}", file.display()));
     if *size == Size::FULL {
-        home::write_file(&home::repository().join("docs/bench.md"), page::page(&measured))?;
+        write(page::TITLE, &page::section(&measured))?;
     }
     Ok(())
+}
+
+/// Measures the programs that users have, and how long they build the plugin.
+///
+/// # Errors
+/// When something does not build.
+pub fn size() -> Result<()> {
+    let section = size::section(&size::measure()?);
+    progress::answer(&section);
+    write("Size of the programs", &section)
+}
+
+fn write(title: &str, section: &str) -> Result<()> {
+    let commit = sections::commit(PAGE)?;
+    sections::write(PAGE, ABOUT, title, &format!("At commit {commit}. {section}"))
 }

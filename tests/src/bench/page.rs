@@ -12,9 +12,10 @@ const AIM_BYTES_PER_SECOND: f64 = 100e6;
 const MEGABYTE: f64 = 1e6;
 const MEBIBYTE: f64 = 1_048_576.0;
 
-const ABOUT: &str = "# Metadata of a large broker, brought to a new one
+/// The title of its section.
+pub(super) const TITLE: &str = "Metadata of a large broker, brought to a new one";
 
-Written by `cargo lab bench metadata`, which measures it again: a real broker with nearly as many topics as a registration can \
+const ABOUT: &str = "Written by `cargo lab bench metadata`, which measures it again: a real broker with nearly as many topics as a registration can \
 carry, and `kubectl rocketmq scale broker broker --size 2`. Everything runs on one machine: Kubernetes, the name server, both \
 brokers, the plugin. All rows are of one run.
 
@@ -33,8 +34,8 @@ the name server's pod.
 
 ";
 
-/// The whole page.
-pub(super) fn page(measured: &Measured) -> String {
+/// As a section of the page.
+pub(super) fn section(measured: &Measured) -> String {
     format!("{ABOUT}{}", tables(measured))
 }
 
