@@ -7,7 +7,7 @@
 //! - [`proof`]: how caller and agent prove to each other that they hold the cluster's key.
 //! - [`ports`]: where agents listen.
 //!
-//! `cargo run -p proto --example gen` makes [`pb`] anew after a change of `agent.proto`.
+//! `cargo run --example gen` makes [`pb`] anew after a change of `agent.proto`.
 
 pub mod chunk;
 pub mod convert;

@@ -11,5 +11,5 @@ fn committed_code_is_what_the_proto_file_gives() {
     generate::into(folder.path()).unwrap();
     let fresh = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
     let committed = std::fs::read_to_string(generate::committed().join(FILE)).unwrap();
-    assert!(fresh == committed, "src/gen is stale: run `cargo run -p proto --example gen` and commit");
+    assert!(fresh == committed, "src/gen is stale: run `cargo run --example gen` and commit");
 }
