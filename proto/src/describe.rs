@@ -94,7 +94,8 @@ pub struct BundleDescription {
     pub registration_bytes: u64,
 }
 
-/// A bundle that lies on an agent's volume, and the broker that it is of.
+/// A bundle and the broker that it is of. Where only a summary of tables was asked for, no bundle is made, and it has
+/// neither a digest nor a length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PreparedExport {
     /// The bundle.

@@ -112,6 +112,9 @@ impl MetadataKeeper {
 /// nothing else to do (5.3.3).
 pub const TABLE_DEADLINE: Duration = Duration::from_secs(60);
 
+/// A caller who sends or takes nothing for so long is taken for gone: others wait for it.
+pub const SILENCE: Duration = Duration::from_secs(30);
+
 /// What is not whole yet lies under names that begin so, in the agent's own folder.
 const DRAFT: &str = "draft.";
 

@@ -102,6 +102,18 @@ impl pb::control_server::Control for Controller {
         Ok(Response::new(pb::PutKvConfigResponse {}))
     }
 
+    async fn prepare_export(
+        &self,
+        request: Request<Streaming<pb::PrepareExportRequest>>,
+    ) -> Result<Response<pb::PrepareExportResponse>, Status> {
+        let key = self.sessions.may_change(request.metadata())?;
+        let mut requests = request.into_inner();
+        let first = metadata::first(&mut requests).await?;
+        self.admit_proved(&key, first.fence.as_ref()).await?;
+        let client = beside(&self.agent, Role::Broker)?;
+        metadata::prepare_export(&self.agent, &client, first, requests).await
+    }
+
     async fn receive_metadata(
         &self,
         request: Request<Streaming<pb::ReceiveMetadataRequest>>,

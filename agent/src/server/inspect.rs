@@ -154,6 +154,7 @@ impl pb::inspect_server::Inspect for Inspector {
     type BrokerTopicsStream = Chunks<pb::BrokerTopicsChunk>;
     type RoutesStream = Chunks<pb::RoutesChunk>;
     type SubscriptionsStream = Chunks<pb::SubscriptionsChunk>;
+    type ReadTablesStream = Chunks<pb::ReadTablesResponse>;
     type ReadExportStream = Chunks<pb::MetadataChunk>;
 
     async fn hello(&self, request: Request<pb::HelloRequest>) -> Result<Response<pb::HelloResponse>, Status> {
@@ -258,12 +259,12 @@ impl pb::inspect_server::Inspect for Inspector {
         Ok(metadata::subscriptions(self.neighbour(&request, Role::Broker)?))
     }
 
-    async fn prepare_export(
+    async fn read_tables(
         &self,
-        request: Request<Streaming<pb::PrepareExportRequest>>,
-    ) -> Result<Response<pb::PrepareExportResponse>, Status> {
+        request: Request<Streaming<pb::ReadTablesRequest>>,
+    ) -> Result<Response<Self::ReadTablesStream>, Status> {
         let client = self.neighbour(&request, Role::Broker)?;
-        metadata::prepare_export(&self.agent, &client, request.into_inner()).await
+        metadata::read_tables(Arc::clone(&self.agent), client, request.into_inner()).await
     }
 
     async fn read_export(

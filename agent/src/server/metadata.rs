@@ -2,12 +2,12 @@
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use proto::chunk::ChunkError;
 use proto::describe::ExportOptions;
 use proto::pb;
+use proto::pb::read_tables_response::Part;
 use rocketmq::metadata::Subscription;
 use rocketmq::remoting::client::Client;
 use rocketmq::text::error_line;
@@ -23,13 +23,11 @@ use crate::metadata::export::{PrepareError, SeedPiece, next_piece};
 use crate::metadata::receive::{ReceiveError, Receiving};
 use crate::metadata::spool::BundleHash;
 use crate::metadata::subscriptions::{self, TableError};
+use crate::metadata::{SILENCE, consumers};
 use crate::permission::PermissionError;
 
 /// Pieces on their way between two threads: enough that neither waits for the other all the time.
 const PIECES_ON_THE_WAY: usize = 2;
-
-/// A caller who sends nothing for so long is taken for gone: others wait for it.
-const SILENCE: Duration = Duration::from_secs(30);
 
 pub(super) type Chunks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -48,36 +46,77 @@ pub(super) fn subscriptions(client: Client) -> Response<Chunks<pb::Subscriptions
     Response::new(Box::pin(chunks))
 }
 
+/// Writes a bundle, for an operation that its first message has admitted.
 pub(super) async fn prepare_export(
     agent: &Agent,
     client: &Client,
-    mut requests: Streaming<pb::PrepareExportRequest>,
+    first: pb::PrepareExportRequest,
+    requests: Streaming<pb::PrepareExportRequest>,
 ) -> Result<Response<pb::PrepareExportResponse>, Status> {
-    let first = next(&mut requests).await?;
-    let first = first.ok_or_else(|| Status::invalid_argument("the call has no first message"))?;
-    let options = first.options.ok_or_else(|| Status::invalid_argument("the call has no options"))?;
+    let options = options(first.options)?;
     let (pieces, seeds) = mpsc::channel(PIECES_ON_THE_WAY);
-    let forward = async move {
-        let mut piece = Some(first.subscriptions);
-        while let Some(subscriptions) = piece.take() {
-            let subscriptions = subscriptions.into_iter().map(Subscription::from).collect();
-            if pieces.send(SeedPiece::Ok(subscriptions)).await.is_err() {
-                return;
-            }
-            match next(&mut requests).await {
-                Ok(request) => piece = request.map(|request| request.subscriptions),
-                // Who takes the pieces tells it.
-                Err(status) => drop(pieces.send(Err(status.message().to_owned())).await),
-            }
+    let forwarded = forward(first.subscriptions, requests, |request| request.subscriptions, pieces);
+    let prepared = fed(side(agent)?.metadata.prepare(client, options, seeds), forwarded).await;
+    Ok(Response::new(prepared.map_err(|error| of_prepare(&error))?.into()))
+}
+
+/// Tells the tables; writes nothing.
+pub(super) async fn read_tables(
+    agent: Arc<Agent>,
+    client: Client,
+    mut requests: Streaming<pb::ReadTablesRequest>,
+) -> Result<Response<Chunks<pb::ReadTablesResponse>>, Status> {
+    let first = first(&mut requests).await?;
+    let options = options(first.options)?;
+    let metadata = Arc::clone(&side(&agent)?.metadata);
+    let (out, parts) = mpsc::channel(PIECES_ON_THE_WAY);
+    let (pieces, seeds) = mpsc::channel(PIECES_ON_THE_WAY);
+    tokio::spawn(async move {
+        let files = (!first.only_summary).then(|| out.clone());
+        let forwarded = forward(first.subscriptions, requests, |request| request.subscriptions, pieces);
+        let summary = fed(metadata.read_tables(&client, options, seeds, files), forwarded).await;
+        // A caller that is gone need not be told.
+        drop(out.send(summary.map(|summary| Part::Summary(summary.into()))).await);
+    });
+    let messages = received(parts).map(|part| match part {
+        Ok(part) => Ok(pb::ReadTablesResponse { part: Some(part) }),
+        Err(error) => Err(of_prepare(&error)),
+    });
+    Ok(Response::new(Box::pin(messages)))
+}
+
+fn options(options: Option<pb::ExportOptions>) -> Result<ExportOptions, Status> {
+    options.map(ExportOptions::from).ok_or_else(|| Status::invalid_argument("the call has no options"))
+}
+
+/// Hands on the pairs of a call, message by message.
+async fn forward<T>(
+    first: Vec<pb::Subscription>,
+    mut requests: Streaming<T>,
+    pairs: fn(T) -> Vec<pb::Subscription>,
+    pieces: mpsc::Sender<SeedPiece>,
+) {
+    let mut piece = Some(first);
+    while let Some(subscriptions) = piece.take() {
+        let subscriptions = subscriptions.into_iter().map(Subscription::from).collect();
+        if pieces.send(SeedPiece::Ok(subscriptions)).await.is_err() {
+            return;
         }
-    };
-    let mut prepare = pin!(side(agent)?.metadata.prepare(client, ExportOptions::from(options), seeds));
-    let prepared = tokio::select! {
-        prepared = &mut prepare => prepared,
-        () = forward => prepare.await,
-    };
-    let prepared = prepared.map_err(|error| of_prepare(&error))?;
-    Ok(Response::new(prepared.into()))
+        match next(&mut requests).await {
+            Ok(request) => piece = request.map(pairs),
+            // Who takes the pieces tells it.
+            Err(status) => drop(pieces.send(Err(status.message().to_owned())).await),
+        }
+    }
+}
+
+/// Does work that takes what is forwarded to it meanwhile.
+async fn fed<T>(work: impl Future<Output = T>, forwarded: impl Future<Output = ()>) -> T {
+    let mut work = pin!(work);
+    tokio::select! {
+        done = &mut work => done,
+        () = forwarded => work.await,
+    }
 }
 
 pub(super) fn read_export(
@@ -146,6 +185,11 @@ pub(super) async fn receive(
     let finished = receiving.finish_off_the_runtime().await;
     let verified_bytes = finished.map_err(|error| of_receive(&error))?;
     Ok(Response::new(pb::ReceiveMetadataResponse { verified_bytes }))
+}
+
+/// The message that begins a call.
+pub(super) async fn first<T>(requests: &mut Streaming<T>) -> Result<T, Status> {
+    next(requests).await?.ok_or_else(|| Status::invalid_argument("the call has no first message"))
 }
 
 /// The next message, if it comes in time.

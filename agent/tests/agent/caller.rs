@@ -1,12 +1,14 @@
 //! What an operation of the CLI asks of an agent.
 
+use std::collections::BTreeMap;
+
 use data_encoding::HEXLOWER;
 use proto::describe::{Applied, MetadataState, PreparedExport};
 use proto::pb;
 use proto::pb::commit_metadata_request::OldData;
 use proto::pb::receive_metadata_request::{Part, Start};
 use rocketmq::metadata::digest::Summing;
-use rocketmq::metadata::{Metadata, Origin, Subscription, bundle};
+use rocketmq::metadata::{Metadata, Origin, Subscription, Table, bundle};
 use rocketmq::model::permission::Permission;
 use rocketmq::model::version::Version;
 use tonic::Status;
@@ -81,15 +83,45 @@ impl Caller {
     ) -> Result<PreparedExport, Status> {
         let options = pb::ExportOptions { sanitised, ordered };
         let subscriptions: Vec<_> = seeds.iter().cloned().map(pb::Subscription::from).collect();
-        let mut requests =
-            vec![pb::PrepareExportRequest { options: Some(options), subscriptions: Vec::new() }];
+        let (options, fence) = (Some(options), fence(1));
+        let mut requests = vec![pb::PrepareExportRequest { options, fence, subscriptions: Vec::new() }];
         requests.extend(
-            subscriptions
-                .chunks(2)
-                .map(|pairs| pb::PrepareExportRequest { options: None, subscriptions: pairs.to_vec() }),
+            subscriptions.chunks(2).map(|pairs| pb::PrepareExportRequest {
+                subscriptions: pairs.to_vec(),
+                ..Default::default()
+            }),
         );
-        let answer = self.served.inspect().prepare_export(futures::stream::iter(requests)).await?;
+        let request = proved(&self.token, futures::stream::iter(requests));
+        let answer = self.served.control().prepare_export(request).await?;
         Ok(answer.into_inner().try_into().unwrap())
+    }
+
+    /// What somebody who only looks is told: the files, and what they are.
+    pub(crate) async fn read_tables(
+        &self,
+        options: pb::ExportOptions,
+        seeds: &[Subscription],
+        only_summary: bool,
+    ) -> (BTreeMap<Table, Vec<u8>>, PreparedExport) {
+        use pb::read_tables_response::Part;
+
+        let subscriptions = seeds.iter().cloned().map(pb::Subscription::from).collect();
+        let request = pb::ReadTablesRequest { options: Some(options), subscriptions, only_summary };
+        let requests = futures::stream::iter([request]);
+        let mut messages = self.served.inspect().read_tables(requests).await.unwrap().into_inner();
+        let mut files = BTreeMap::<_, Vec<u8>>::new();
+        loop {
+            match messages.message().await.unwrap().unwrap().part.unwrap() {
+                Part::Piece(pb::TablePiece { file, chunk }) => {
+                    let (table, chunk) = (Table::of_file(&file).unwrap(), chunk.unwrap());
+                    files.entry(table).or_default().extend(chunk.unpack().unwrap());
+                }
+                Part::Summary(summary) => {
+                    assert!(messages.message().await.unwrap().is_none());
+                    return (files, summary.try_into().unwrap());
+                }
+            }
+        }
     }
 
     pub(crate) async fn read(&self, sha256: &str, offset: u64) -> Result<Vec<u8>, Status> {

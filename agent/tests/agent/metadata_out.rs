@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fakes::{BrokerSetup, FakeBroker, FakeNameServer, OnlineGroup};
 use proto::pb;
-use rocketmq::metadata::{Entry, Metadata, Origin, Subscription, bundle, registration_bytes};
+use rocketmq::metadata::{Entry, Metadata, Origin, Subscription, Table, bundle, registration_bytes};
 use rocketmq::model::route::MessageQueue;
 use rocketmq::model::topic::TopicConfig;
 use rocketmq::model::version::Version;
@@ -13,7 +13,7 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::caller::{Caller, sha256};
-use crate::served::with_key;
+use crate::served::{fence, proved, with_key};
 use crate::support::{Pod, VERSIONS, broker_at, name_server, topic};
 
 /// A running broker with a bit of everything, and its agent.
@@ -163,6 +163,80 @@ async fn pairs_that_come_twice_or_in_disorder_are_refused_and_nothing_is_left() 
         let names = agent::atomic_file::names_in(source.pod.config.paths.state_folder()).unwrap();
         assert_eq!(names, ["state.json"]);
     }
+}
+
+/// The moment that a `dataVersion` tells, in its 13 digits.
+fn written_at(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let (_, rest) = text.split_once("\"timestamp\":").unwrap();
+    rest[..13].to_owned()
+}
+
+#[tokio::test]
+async fn who_only_looks_gets_what_a_bundle_would_hold_and_nothing_is_written() {
+    for version in VERSIONS {
+        let source = Source::new(version).await;
+        let (caller, folder) = (&source.caller, source.pod.config.paths.state_folder());
+        let names = || agent::atomic_file::names_in(folder).unwrap();
+        let seeds = [pair("%RETRY%billing", "billing"), pair("orders", "billing")];
+        for (sanitised, ordered, seeds) in [(true, false, &seeds[..]), (true, true, &[]), (false, true, &[])]
+        {
+            let options = pb::ExportOptions { sanitised, ordered };
+            let before = names();
+            let (mut files, summary) = caller.read_tables(options, seeds, false).await;
+            let (none, alone) = caller.read_tables(options, seeds, true).await;
+            assert_eq!(names(), before);
+            assert_eq!((none, &alone), (BTreeMap::new(), &summary));
+
+            let prepared = caller.prepare(sanitised, ordered, seeds).await.unwrap();
+            let spooled = caller.read(&prepared.bundle.sha256, 0).await.unwrap();
+            let (own, theirs) = (written_at(&files[&Table::Topics]), written_at(&spooled));
+            for file in files.values_mut() {
+                *file = String::from_utf8(file.split_off(0)).unwrap().replace(&own, &theirs).into();
+            }
+            let mut packed = Vec::new();
+            bundle::pack(&mut packed, &source.origin(), sanitised, &files).unwrap();
+            assert!(packed == spooled, "{version} {options:?}");
+            let mut expected = prepared.clone();
+            (expected.bundle.sha256, expected.bundle.bytes) = (String::new(), 0);
+            assert_eq!(summary, expected);
+        }
+        assert_eq!(names().len(), 2, "the state and the last bundle: {:?}", names());
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_that_is_being_brought_to_others_stays_whoever_looks_meanwhile() {
+    let source = Source::new(Version::V5_3_3).await;
+    let sha256 = source.caller.prepare(true, false, &[]).await.unwrap().bundle.sha256;
+    let whole = source.caller.read(&sha256, 0).await.unwrap();
+    source.broker.put_topic(topic("later", 1));
+    for only_summary in [true, false] {
+        let options = pb::ExportOptions { sanitised: false, ordered: true };
+        source.caller.read_tables(options, &[], only_summary).await;
+    }
+    assert_eq!(source.caller.read(&sha256, 700).await.unwrap(), whole[700..]);
+}
+
+#[tokio::test]
+async fn a_bundle_is_written_for_a_proved_operation_with_the_highest_fence_alone() {
+    let source = Source::new(Version::V5_3_3).await;
+    let (caller, mut control) = (&source.caller, source.caller.served.control());
+    let request = |number| {
+        let options = Some(pb::ExportOptions { sanitised: true, ordered: false });
+        futures::stream::iter([pb::PrepareExportRequest {
+            options,
+            fence: number,
+            subscriptions: Vec::new(),
+        }])
+    };
+    let unproved = control.prepare_export(request(fence(2))).await.unwrap_err();
+    assert_eq!(unproved.code(), Code::Unauthenticated);
+    let unfenced = control.prepare_export(proved(&caller.token, request(None))).await.unwrap_err();
+    assert_eq!(unfenced.code(), Code::InvalidArgument);
+    control.prepare_export(proved(&caller.token, request(fence(2)))).await.unwrap();
+    let late = control.prepare_export(proved(&caller.token, request(fence(1)))).await.unwrap_err();
+    assert_eq!(late.code(), Code::Aborted);
 }
 
 #[tokio::test]

@@ -181,48 +181,79 @@ async fn prove(channel: &Channel) -> String {
     inspect.prove(proof).await.unwrap().into_inner().session_token
 }
 
-/// A pair for each topic, and each group's retries, in order.
-fn seeds() -> Vec<pb::PrepareExportRequest> {
+const SANITISED: pb::ExportOptions = pb::ExportOptions { sanitised: true, ordered: false };
+
+/// A pair for each topic, and each group's retries, in order and message by message.
+fn seeds() -> Vec<Vec<pb::Subscription>> {
     let mut pairs: Vec<_> =
         (0..GROUPS).map(|number| Subscription::to_retries_of(&group_name(number))).collect();
     pairs.extend(
         (0..TOPICS)
             .map(|number| Subscription { topic: topic_name(number), group: group_name(number % GROUPS) }),
     );
-    let options = Some(pb::ExportOptions { sanitised: true, ordered: false });
-    let mut requests = vec![pb::PrepareExportRequest { options, subscriptions: Vec::new() }];
-    requests.extend(pairs.chunks(2_000).map(|pairs| pb::PrepareExportRequest {
-        options: None,
-        subscriptions: pairs.iter().cloned().map(Into::into).collect(),
-    }));
-    requests
+    pairs.chunks(2_000).map(|pairs| pairs.iter().cloned().map(Into::into).collect()).collect()
+}
+
+async fn prepared(source: &Process, fence: Option<pb::Fence>) -> pb::BundleDescription {
+    let first = pb::PrepareExportRequest { options: Some(SANITISED), fence, subscriptions: Vec::new() };
+    let rest = seeds().into_iter().map(|subscriptions| pb::PrepareExportRequest {
+        subscriptions,
+        ..pb::PrepareExportRequest::default()
+    });
+    let requests = source.proved(futures::stream::iter(std::iter::once(first).chain(rest)));
+    let mut control = ControlClient::new(source.channel.clone());
+    control.prepare_export(requests).await.unwrap().into_inner().bundle.unwrap()
+}
+
+/// The summary, and how many bytes came before it.
+async fn tables(source: &Process) -> (pb::BundleDescription, usize) {
+    use pb::read_tables_response::Part;
+
+    let first = pb::ReadTablesRequest { options: Some(SANITISED), ..pb::ReadTablesRequest::default() };
+    let rest = seeds()
+        .into_iter()
+        .map(|subscriptions| pb::ReadTablesRequest { subscriptions, ..pb::ReadTablesRequest::default() });
+    let requests = futures::stream::iter(std::iter::once(first).chain(rest));
+    let mut messages = source.inspect().read_tables(requests).await.unwrap().into_inner();
+    let mut bytes = 0;
+    loop {
+        match messages.message().await.unwrap().unwrap().part.unwrap() {
+            Part::Piece(piece) => bytes += piece.chunk.unwrap().unpack().unwrap().len(),
+            Part::Summary(summary) => return (summary.bundle.unwrap(), bytes),
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_takes_one_answer_and_the_stated_bound_for_86_000_topics_and_20_000_groups() {
     let _alone = ALONE.lock().await;
+    let bound = MAX_FRAME_BYTES as u64 + BESIDE_AN_ANSWER_BYTES;
     let broker = large_broker().await;
+    let looked = Process::start(&broker, "").await;
+    looked.until_described("the broker answers", |it| it.process.as_ref().unwrap().answers).await;
+    let before = looked.peak_bytes();
+    let (summary, bytes) = tables(&looked).await;
+    let taken = looked.peak_bytes() - before;
+    assert!(taken <= bound, "the look took {taken} bytes, {bound} are allowed");
+    drop(looked);
+
     let source = Process::start(&broker, "").await;
     source.until_described("the broker answers", |it| it.process.as_ref().unwrap().answers).await;
     let before = source.peak_bytes();
-    let prepared =
-        source.inspect().prepare_export(futures::stream::iter(seeds())).await.unwrap().into_inner();
-    let bundle = prepared.bundle.unwrap();
+    let fence = Some(pb::Fence { operation_id: "op-1".into(), number: 1 });
+    let bundle = prepared(&source, fence.clone()).await;
+    assert!(bytes as u64 > bundle.bytes - (8 << 10), "{bytes} of {} bytes", bundle.bytes);
+    assert_eq!((summary.topics, summary.offsets), (bundle.topics.clone(), bundle.offsets));
     assert_eq!(bundle.topics.as_ref().unwrap().entries, TOPICS as u64);
     assert_eq!((bundle.groups.as_ref().unwrap().entries, bundle.offsets), (20_000, 106_000));
     let request = pb::ReadExportRequest { sha256: bundle.sha256.clone(), offset: 0 };
     let mut pieces = source.inspect().read_export(request).await.unwrap().into_inner();
-    let start = Start {
-        fence: Some(pb::Fence { operation_id: "op-1".into(), number: 1 }),
-        sha256: bundle.sha256,
-        bytes: bundle.bytes,
-    };
+    let start = Start { fence, sha256: bundle.sha256, bytes: bundle.bytes };
     let mut parts = vec![Part::Start(start.clone())];
     while let Some(piece) = pieces.message().await.unwrap() {
         parts.push(Part::Chunk(piece));
     }
     let taken = source.peak_bytes() - before;
-    let bound = MAX_FRAME_BYTES as u64 + BESIDE_AN_ANSWER_BYTES;
     assert!(taken <= bound, "the export took {taken} bytes, {bound} are allowed");
     drop(source);
 

@@ -42,6 +42,17 @@ pub enum AgentError {
         /// In the agent's words.
         message: String,
     },
+    /// It serves no such call.
+    #[error(
+        "agent of pod `{pod}` does not know the call `{call}`: it is of another version than this kubectl rocketmq, as \
+         `kubectl rocketmq version` shows"
+    )]
+    Unknown {
+        /// The pod.
+        pod: String,
+        /// What was asked.
+        call: &'static str,
+    },
     /// It answered what the protocol does not allow.
     #[error("agent of pod `{pod}` answered `{call}` with something else than the protocol says")]
     Invalid {
@@ -116,10 +127,12 @@ impl AgentError {
         if std::error::Error::source(&status).is_some() {
             return Self::Lost { pod: pod.to_owned(), source: Box::new(Transport::of(&status)) };
         }
-        if status.code() == Code::DeadlineExceeded {
-            return Self::Slow { pod: pod.to_owned(), call, seconds };
+        let pod = pod.to_owned();
+        match status.code() {
+            Code::DeadlineExceeded => Self::Slow { pod, call, seconds },
+            Code::Unimplemented => Self::Unknown { pod, call },
+            code => Self::Answered { pod, call, code, message: bounded(status.message()) },
         }
-        Self::Answered { pod: pod.to_owned(), call, code: status.code(), message: bounded(status.message()) }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! - [`connect`]: one connection to one agent: handshake with the cluster's key, protocol, session.
 //! - [`Agents`]: the connections of a run, one a pod, made anew when one is lost.
-//! - [`BundleReader`], [`Agents::relay`], [`Agents::send`]: metadata of brokers, in bundles that may be large.
+//! - [`Agents::relay`], [`Agents::send`]: metadata of brokers, in bundles that may be large.
 //! - [`types`]: the words that the floors above use for what agents say.
 //!
 //! Everything an agent says is untrusted: messages and tables are bounded, each call has its own deadline, and
@@ -15,13 +15,13 @@ mod error;
 mod metadata;
 mod pool;
 mod port_forward;
+mod tables;
 mod transfer;
 pub mod types;
 
 pub use connect::{Agent, Dial, Peer, Proof};
 pub use error::AgentError;
 pub use pool::{Agents, Answer, Member};
-pub use transfer::BundleReader;
 
 #[cfg(test)]
 mod tests;

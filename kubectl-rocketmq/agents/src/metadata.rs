@@ -18,7 +18,7 @@ use crate::error::AgentError;
 const GROUPS_WITHIN: Duration = Duration::from_secs(300);
 
 /// Four tables of a broker, of which none is larger than a frame, and as many names as there are pairs.
-const EXPORT_WITHIN: Duration = Duration::from_secs(300);
+pub(crate) const EXPORT_WITHIN: Duration = Duration::from_secs(300);
 
 /// The agent gives each client of an online group 5 s, side by side.
 const CONSUMERS_WITHIN: Duration = Duration::from_secs(120);
@@ -69,32 +69,35 @@ impl Agent {
     /// See [`AgentError`].
     pub async fn prepare_export(
         &self,
+        permit: &Permit,
         options: ExportOptions,
         seeds: &BTreeSet<Subscription>,
     ) -> Result<PreparedExport, AgentError> {
         let call = "PrepareExport";
-        let mut client = self.inspect.clone();
-        let mut seeds = seeds.iter().cloned().map(pb::Subscription::from);
-        let mut requests = Vec::new();
-        loop {
-            let subscriptions: Vec<_> = seeds.by_ref().take(PAIRS_A_MESSAGE).collect();
-            let first = requests.is_empty();
-            if subscriptions.is_empty() && !first {
-                break;
-            }
-            requests.push(pb::PrepareExportRequest { options: first.then(|| options.into()), subscriptions });
-        }
+        self.proved()?;
+        let mut client = self.control.clone();
+        let (options, fence) = (Some(options.into()), Some(fence(permit)));
+        let mut requests = vec![pb::PrepareExportRequest { options, fence, subscriptions: Vec::new() }];
+        requests.extend(
+            pairs(seeds)
+                .map(|subscriptions| pb::PrepareExportRequest { subscriptions, ..Default::default() }),
+        );
         let request = self.request(futures::stream::iter(requests));
         let answer = self.ask(call, EXPORT_WITHIN, client.prepare_export(request)).await?;
         let prepared: PreparedExport = self.valid(call, answer.try_into())?;
-        let bytes = prepared.bundle.bytes;
+        self.no_larger_than_any(prepared.bundle.bytes)?;
+        Ok(prepared)
+    }
+
+    pub(crate) fn no_larger_than_any(&self, bytes: u64) -> Result<(), AgentError> {
         if bytes <= LARGEST_BUNDLE {
-            return Ok(prepared);
+            return Ok(());
         }
-        Err(AgentError::Damaged {
-            pod: self.pod.clone(),
-            what: format!("it has {bytes} bytes, but no bundle has more than {LARGEST_BUNDLE}"),
-        })
+        Err(self.damaged(&format!("it has {bytes} bytes, but no bundle has more than {LARGEST_BUNDLE}")))
+    }
+
+    pub(crate) fn damaged(&self, what: &str) -> AgentError {
+        AgentError::Damaged { pod: self.pod.clone(), what: what.to_owned() }
     }
 
     /// The groups of which somebody is online at the broker beside the agent, and which of its queues nobody holds.
@@ -179,4 +182,13 @@ impl Agent {
             message: format!("the broker's permission is {set} after it was set to {permission}"),
         })
     }
+}
+
+/// Pairs, message by message.
+pub(crate) fn pairs(seeds: &BTreeSet<Subscription>) -> impl Iterator<Item = Vec<pb::Subscription>> {
+    let mut rest = seeds.iter().cloned().map(pb::Subscription::from);
+    std::iter::from_fn(move || {
+        let message: Vec<_> = rest.by_ref().take(PAIRS_A_MESSAGE).collect();
+        (!message.is_empty()).then_some(message)
+    })
 }

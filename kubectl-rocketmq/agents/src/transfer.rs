@@ -42,8 +42,7 @@ trait Pieces: Send {
 
 /// Reads a prepared bundle of an agent, piece by piece, each verified. A lost connection is made anew and the rest
 /// asked for.
-#[derive(Debug)]
-pub struct BundleReader<'a, D> {
+struct BundleReader<'a, D> {
     agents: &'a Agents<D>,
     source: Member<'a>,
     bundle: &'a BundleDescription,
@@ -55,23 +54,10 @@ pub struct BundleReader<'a, D> {
 }
 
 impl<'a, D: Dial> BundleReader<'a, D> {
-    /// A reader that begins at an offset.
-    pub fn new(
-        agents: &'a Agents<D>,
-        source: Member<'a>,
-        bundle: &'a BundleDescription,
-        offset: u64,
-    ) -> Self {
+    /// A reader that begins at an offset. One that begins at the first byte verifies the whole.
+    fn new(agents: &'a Agents<D>, source: Member<'a>, bundle: &'a BundleDescription, offset: u64) -> Self {
         let whole = (offset == 0).then(Sha256::new);
         Self { agents, source, bundle, at: offset, whole, pieces: None, pauses: PAUSES.iter() }
-    }
-
-    /// The next bytes; `None` after the last. A reader that began at the first byte has then verified the whole.
-    ///
-    /// # Errors
-    /// The last attempt's; and when the bytes are not those of the bundle.
-    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, AgentError> {
-        Ok(self.next_piece().await?.map(|piece| piece.bytes))
     }
 
     async fn piece(&mut self) -> Result<Piece, AgentError> {

@@ -11,14 +11,14 @@ use agents::types::{
     Applied, Backlog, BrokerFacts, BrokerRows, BundleDescription, ClusterKey, Commit, Describe,
     ExportOptions, KvEntry, NameServerList, OnlineGroup, PreparedExport, RegisteredBroker, Role, RouteTable,
 };
-use agents::{Agent, AgentError, Agents, BundleReader, Member, Peer, Proof};
+use agents::{Agent, AgentError, Agents, Member, Peer, Proof};
 use k8s::client::Cluster;
 use k8s::error::ApiErrorKind;
 use k8s::names;
 use k8s::objects::{Kind, Object};
 use k8s::pods::Pod;
 use k8s::record::Record;
-use rocketmq::metadata::{Metadata, Origin, Subscription, bundle};
+use rocketmq::metadata::{Metadata, Origin, Subscription};
 use rocketmq::model::permission::Permission;
 use rocketmq::remoting::client::Client;
 use saga::Permit;
@@ -275,46 +275,32 @@ impl World for LiveWorld {
         self.ask(pod, |agent| async move { agent.subscriptions().await }).await
     }
 
-    async fn prepare_export(
+    async fn tables_summary(
         &self,
         pod: &Pod,
         options: ExportOptions,
         seeds: &BTreeSet<Subscription>,
     ) -> Result<PreparedExport, WorldError> {
-        self.ask(pod, |agent| async move { agent.prepare_export(options, seeds).await }).await
+        self.ask(pod, |agent| async move { agent.tables_summary(options, seeds).await }).await
     }
 
-    async fn read_bundle(
+    async fn read_tables(
         &self,
         pod: &Pod,
-        bundle: &BundleDescription,
-        each: &mut (dyn FnMut(&[u8]) -> Result<(), WorldError> + Send),
-    ) -> Result<(), WorldError> {
-        let (peer, key) = self.member(pod).await;
-        let source = Member { peer: &peer, key: key.as_ref() };
-        let mut reader = BundleReader::new(&self.agents, source, bundle, 0);
-        let mut read = 0;
-        while let Some(bytes) = reader.next().await.map_err(|error| world_error(&error))? {
-            each(&bytes)?;
-            read += bytes.len() as u64;
-            self.moved(&pod.name, read, bundle.bytes);
-        }
-        Ok(())
+        options: ExportOptions,
+        seeds: &BTreeSet<Subscription>,
+    ) -> Result<(Vec<u8>, PreparedExport), WorldError> {
+        self.ask(pod, |agent| async move { agent.read_tables(options, seeds).await }).await
     }
 
-    async fn metadata(&self, pod: &Pod, bundle: &BundleDescription) -> Result<Metadata, WorldError> {
-        let mut bytes = Vec::new();
-        let mut keep = |piece: &[u8]| {
-            bytes.extend_from_slice(piece);
-            Ok(())
-        };
-        self.read_bundle(pod, bundle, &mut keep).await?;
-        let (_, metadata) = bundle::read(bytes.as_slice()).map_err(|error| {
-            let mut wrong = WorldError::new(format!("the metadata of pod `{}` cannot be read", pod.name));
-            wrong.causes.push(error.to_string());
-            wrong
-        })?;
-        Ok(metadata)
+    async fn prepare_export(
+        &self,
+        permit: &Permit,
+        pod: &Pod,
+        options: ExportOptions,
+        seeds: &BTreeSet<Subscription>,
+    ) -> Result<PreparedExport, WorldError> {
+        self.ask(pod, |agent| async move { agent.prepare_export(permit, options, seeds).await }).await
     }
 
     async fn relay_metadata(

@@ -201,30 +201,33 @@ pub trait World: Send + Sync {
         pod: &Pod,
     ) -> impl Future<Output = Result<BTreeSet<Subscription>, WorldError>> + Send;
 
-    /// Lets the agent of a pod write its broker's metadata as one bundle, which takes the place of the one before.
-    /// Each of `seeds` gets offset 0 in every queue of its topic.
-    fn prepare_export(
+    /// What the metadata of the broker of a pod are: the description of a bundle that is not made, so without its digest
+    /// and length. Each of `seeds` gets offset 0 in every queue of its topic.
+    fn tables_summary(
         &self,
         pod: &Pod,
         options: ExportOptions,
         seeds: &BTreeSet<Subscription>,
     ) -> impl Future<Output = Result<PreparedExport, WorldError>> + Send;
 
-    /// Gives the bytes of a prepared bundle to `each`, piece by piece, each once and in order. Pieces are verified,
-    /// and so is the whole before this ends well.
-    fn read_bundle(
+    /// The metadata of the broker of a pod as the bytes of a bundle, and what it is. Nothing is written where they are
+    /// read.
+    fn read_tables(
         &self,
         pod: &Pod,
-        bundle: &BundleDescription,
-        each: &mut (dyn FnMut(&[u8]) -> Result<(), WorldError> + Send),
-    ) -> impl Future<Output = Result<(), WorldError>> + Send;
+        options: ExportOptions,
+        seeds: &BTreeSet<Subscription>,
+    ) -> impl Future<Output = Result<(Vec<u8>, PreparedExport), WorldError>> + Send;
 
-    /// A prepared bundle, read whole, verified and decoded.
-    fn metadata(
+    /// Lets the agent of a pod write its broker's metadata as one bundle, which takes the place of the one before, to be
+    /// brought to others.
+    fn prepare_export(
         &self,
+        permit: &Permit,
         pod: &Pod,
-        bundle: &BundleDescription,
-    ) -> impl Future<Output = Result<Metadata, WorldError>> + Send;
+        options: ExportOptions,
+        seeds: &BTreeSet<Subscription>,
+    ) -> impl Future<Output = Result<PreparedExport, WorldError>> + Send;
 
     /// Brings a prepared bundle of one agent to another, from the last byte on that the other has verified.
     fn relay_metadata(

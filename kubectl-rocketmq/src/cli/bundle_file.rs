@@ -71,20 +71,13 @@ impl BundleFile {
         }
     }
 
-    /// Adds bytes.
-    ///
-    /// # Errors
-    /// Why not, in words.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.file.write_all(bytes).map_err(|error| format!("cannot write `{}`: {error}", self.path.display()))
-    }
-
-    /// Puts it in its place.
+    /// Fills it, and puts it in its place.
     ///
     /// # Errors
     /// `Failed` when that does not work.
-    pub fn keep(mut self) -> Result<(), Failure> {
-        let kept = self.file.sync_all().and_then(|()| fs::rename(&self.part, &self.path));
+    pub fn keep(mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.file.write_all(bytes).and_then(|()| self.file.sync_all());
+        let kept = written.and_then(|()| fs::rename(&self.part, &self.path));
         self.kept = kept.is_ok();
         kept.map_err(|error| {
             Failure::new(ExitStatus::Failed, format!("cannot write `{}`", self.path.display()))
@@ -118,17 +111,13 @@ mod tests {
     fn a_file_is_there_only_once_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("b.tar");
-        let mut file = BundleFile::create(&path).unwrap();
-        file.write(b"half").unwrap();
-        drop(file);
+        drop(BundleFile::create(&path).unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 
         fs::write(&path, "former").unwrap();
-        let mut file = BundleFile::create(&path).unwrap();
-        file.write(b"who").unwrap();
-        file.write(b"le").unwrap();
+        let file = BundleFile::create(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "former");
-        file.keep().unwrap();
+        file.keep(b"whole").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

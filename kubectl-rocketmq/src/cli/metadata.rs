@@ -159,18 +159,17 @@ async fn export(context: &mut Context, arguments: &ExportArgs) -> Result<ExitSta
             )));
         }
         let session = context.connect().await?;
-        let mut write = |bytes: &[u8]| {
-            printer.bytes(bytes).map_err(|error| format!("cannot write to standard output: {error}"))
-        };
-        let report = context.reading(metadata::export(&session, &request, &mut write)).await?;
+        let (bytes, report) = context.reading(metadata::export(&session, &request)).await?;
+        printer.bytes(&bytes).map_err(|error| {
+            Failure::new(ExitStatus::Failed, "cannot write to standard output").cause(error.to_string())
+        })?;
         printer.note(&metadata_view::export_text(&report, "standard output", printer.note_style()));
         return Ok(ExitStatus::Done);
     };
-    let mut file = BundleFile::create(path)?;
+    let file = BundleFile::create(path)?;
     let session = context.connect().await?;
-    let mut write = |bytes: &[u8]| file.write(bytes);
-    let report = context.reading(metadata::export(&session, &request, &mut write)).await?;
-    file.keep()?;
+    let (bytes, report) = context.reading(metadata::export(&session, &request)).await?;
+    file.keep(&bytes)?;
     let name = path.display().to_string();
     printer.page(&metadata_view::export_page(&report, &name, printer.data_style()));
     Ok(ExitStatus::Done)

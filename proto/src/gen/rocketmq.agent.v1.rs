@@ -447,6 +447,46 @@ pub struct PrepareExportRequest {
     /// get offset 0 in consumerOffset.json, for each queue of the topic
     #[prost(message, repeated, tag = "2")]
     pub subscriptions: ::prost::alloc::vec::Vec<Subscription>,
+    /// in the first message
+    #[prost(message, optional, tag = "3")]
+    pub fence: ::core::option::Option<Fence>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReadTablesRequest {
+    /// in the first message
+    #[prost(message, optional, tag = "1")]
+    pub options: ::core::option::Option<ExportOptions>,
+    /// as in PrepareExportRequest
+    #[prost(message, repeated, tag = "2")]
+    pub subscriptions: ::prost::alloc::vec::Vec<Subscription>,
+    /// in the first message: what the tables are, without their bytes
+    #[prost(bool, tag = "3")]
+    pub only_summary: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReadTablesResponse {
+    #[prost(oneof = "read_tables_response::Part", tags = "1, 2")]
+    pub part: ::core::option::Option<read_tables_response::Part>,
+}
+/// Nested message and enum types in `ReadTablesResponse`.
+pub mod read_tables_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Part {
+        #[prost(message, tag = "1")]
+        Piece(super::TablePiece),
+        /// The last message. Its bundle has neither a digest nor a length: whoever wants one makes it of the tables.
+        #[prost(message, tag = "2")]
+        Summary(super::PrepareExportResponse),
+    }
+}
+/// Bytes of a file of a bundle. Files come one after the other, in the bundle's order.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TablePiece {
+    #[prost(string, tag = "1")]
+    pub file: ::prost::alloc::string::String,
+    /// its offset is in the file
+    #[prost(message, optional, tag = "2")]
+    pub chunk: ::core::option::Option<MetadataChunk>,
 }
 /// One table of a bundle.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1143,15 +1183,13 @@ pub mod inspect_client {
                 .insert(GrpcMethod::new("rocketmq.agent.v1.Inspect", "Subscriptions"));
             self.inner.server_streaming(req, path, codec).await
         }
-        /// Writes the metadata of the broker beside the agent as one bundle to the agent's volume and says what it is.
-        /// A bundle that is prepared later takes its place. The first message has the options, all of them may have pairs.
-        pub async fn prepare_export(
+        /// The metadata of the broker beside the agent, table by table, and in the last message what they are. Writes nothing:
+        /// a call that is cut off begins anew. The first message has the options, all of them may have pairs.
+        pub async fn read_tables(
             &mut self,
-            request: impl tonic::IntoStreamingRequest<
-                Message = super::PrepareExportRequest,
-            >,
+            request: impl tonic::IntoStreamingRequest<Message = super::ReadTablesRequest>,
         ) -> std::result::Result<
-            tonic::Response<super::PrepareExportResponse>,
+            tonic::Response<tonic::codec::Streaming<super::ReadTablesResponse>>,
             tonic::Status,
         > {
             self.inner
@@ -1164,12 +1202,12 @@ pub mod inspect_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/rocketmq.agent.v1.Inspect/PrepareExport",
+                "/rocketmq.agent.v1.Inspect/ReadTables",
             );
             let mut req = request.into_streaming_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("rocketmq.agent.v1.Inspect", "PrepareExport"));
-            self.inner.client_streaming(req, path, codec).await
+                .insert(GrpcMethod::new("rocketmq.agent.v1.Inspect", "ReadTables"));
+            self.inner.streaming(req, path, codec).await
         }
         /// The bytes of a prepared bundle, from an offset on.
         pub async fn read_export(
@@ -1343,15 +1381,18 @@ pub mod inspect_server {
             tonic::Response<Self::SubscriptionsStream>,
             tonic::Status,
         >;
-        /// Writes the metadata of the broker beside the agent as one bundle to the agent's volume and says what it is.
-        /// A bundle that is prepared later takes its place. The first message has the options, all of them may have pairs.
-        async fn prepare_export(
+        /// Server streaming response type for the ReadTables method.
+        type ReadTablesStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ReadTablesResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The metadata of the broker beside the agent, table by table, and in the last message what they are. Writes nothing:
+        /// a call that is cut off begins anew. The first message has the options, all of them may have pairs.
+        async fn read_tables(
             &self,
-            request: tonic::Request<tonic::Streaming<super::PrepareExportRequest>>,
-        ) -> std::result::Result<
-            tonic::Response<super::PrepareExportResponse>,
-            tonic::Status,
-        >;
+            request: tonic::Request<tonic::Streaming<super::ReadTablesRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::ReadTablesStream>, tonic::Status>;
         /// Server streaming response type for the ReadExport method.
         type ReadExportStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::MetadataChunk, tonic::Status>,
@@ -1854,27 +1895,28 @@ pub mod inspect_server {
                     };
                     Box::pin(fut)
                 }
-                "/rocketmq.agent.v1.Inspect/PrepareExport" => {
+                "/rocketmq.agent.v1.Inspect/ReadTables" => {
                     #[allow(non_camel_case_types)]
-                    struct PrepareExportSvc<T: Inspect>(pub Arc<T>);
+                    struct ReadTablesSvc<T: Inspect>(pub Arc<T>);
                     impl<
                         T: Inspect,
-                    > tonic::server::ClientStreamingService<super::PrepareExportRequest>
-                    for PrepareExportSvc<T> {
-                        type Response = super::PrepareExportResponse;
+                    > tonic::server::StreamingService<super::ReadTablesRequest>
+                    for ReadTablesSvc<T> {
+                        type Response = super::ReadTablesResponse;
+                        type ResponseStream = T::ReadTablesStream;
                         type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
+                            tonic::Response<Self::ResponseStream>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
                             request: tonic::Request<
-                                tonic::Streaming<super::PrepareExportRequest>,
+                                tonic::Streaming<super::ReadTablesRequest>,
                             >,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as Inspect>::prepare_export(&inner, request).await
+                                <T as Inspect>::read_tables(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -1885,7 +1927,7 @@ pub mod inspect_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = PrepareExportSvc(inner);
+                        let method = ReadTablesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1896,7 +1938,7 @@ pub mod inspect_server {
                                 max_decoding_message_size,
                                 max_encoding_message_size,
                             );
-                        let res = grpc.client_streaming(method, req).await;
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -2215,6 +2257,35 @@ pub mod control_client {
                 .insert(GrpcMethod::new("rocketmq.agent.v1.Control", "PutKvConfig"));
             self.inner.unary(req, path, codec).await
         }
+        /// Writes the metadata of the broker beside the agent as one bundle to the agent's volume and says what it is.
+        /// A bundle that is prepared later takes its place. The first message has the fence and the options, all of them may
+        /// have pairs.
+        pub async fn prepare_export(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::PrepareExportRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::PrepareExportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/rocketmq.agent.v1.Control/PrepareExport",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("rocketmq.agent.v1.Control", "PrepareExport"));
+            self.inner.client_streaming(req, path, codec).await
+        }
         /// Takes the bytes of a bundle onto the agent's volume. The first message has the fence and says what comes; bytes
         /// begin where DescribeResponse.metadata says that the verified ones end.
         pub async fn receive_metadata(
@@ -2376,6 +2447,16 @@ pub mod control_server {
             request: tonic::Request<super::PutKvConfigRequest>,
         ) -> std::result::Result<
             tonic::Response<super::PutKvConfigResponse>,
+            tonic::Status,
+        >;
+        /// Writes the metadata of the broker beside the agent as one bundle to the agent's volume and says what it is.
+        /// A bundle that is prepared later takes its place. The first message has the fence and the options, all of them may
+        /// have pairs.
+        async fn prepare_export(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::PrepareExportRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<super::PrepareExportResponse>,
             tonic::Status,
         >;
         /// Takes the bytes of a bundle onto the agent's volume. The first message has the fence and says what comes; bytes
@@ -2583,6 +2664,53 @@ pub mod control_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/rocketmq.agent.v1.Control/PrepareExport" => {
+                    #[allow(non_camel_case_types)]
+                    struct PrepareExportSvc<T: Control>(pub Arc<T>);
+                    impl<
+                        T: Control,
+                    > tonic::server::ClientStreamingService<super::PrepareExportRequest>
+                    for PrepareExportSvc<T> {
+                        type Response = super::PrepareExportResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::PrepareExportRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Control>::prepare_export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PrepareExportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -4,6 +4,7 @@
 
 mod read;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read, Write};
 
@@ -88,7 +89,7 @@ fn unexpected(reason: String) -> io::Error {
 /// # Errors
 /// If `out` fails, or a file would become too large, see [`crate::metadata::files::FILE_LIMIT`].
 pub fn write(out: impl Write, metadata: &Metadata, origin: &Origin, now_millis: u64) -> io::Result<Sum> {
-    let mut files = Vec::new();
+    let mut files = BTreeMap::new();
     for table in Table::ALL {
         let entries = metadata.entries(table);
         // 4.x has no such file.
@@ -97,12 +98,24 @@ pub fn write(out: impl Write, metadata: &Metadata, origin: &Origin, now_millis: 
         }
         let mut writer = TableWriter::new(table, Vec::new(), now_millis)?;
         entries.iter().try_for_each(|entry| writer.add(entry))?;
-        files.push((table, writer.finish()?));
+        files.insert(table, writer.finish()?.0);
     }
-    let sums: Vec<_> = files.iter().map(|(table, (_, sum))| (*table, *sum)).collect();
-    let manifest = Manifest::new(origin, metadata.is_sanitised(origin), &sums);
-    let mut bundle = BundleWriter::new(out, &manifest)?;
-    files.iter().try_for_each(|(table, (content, _))| bundle.file(*table, content.as_slice()))?;
+    pack(out, origin, metadata.is_sanitised(origin), &files)
+}
+
+/// Packs files that are held whole as a bundle.
+///
+/// # Errors
+/// If `out` fails.
+pub fn pack(
+    out: impl Write,
+    origin: &Origin,
+    sanitised: bool,
+    files: &BTreeMap<Table, Vec<u8>>,
+) -> io::Result<Sum> {
+    let sums: Vec<_> = files.iter().map(|(table, content)| (*table, Sum::of(content))).collect();
+    let mut bundle = BundleWriter::new(out, &Manifest::new(origin, sanitised, &sums))?;
+    files.iter().try_for_each(|(table, content)| bundle.file(*table, content.as_slice()))?;
     Ok(bundle.finish()?.1)
 }
 

@@ -75,6 +75,14 @@ pub struct Sum {
     pub sha256: [u8; 32],
 }
 
+impl Sum {
+    /// Of bytes that are held whole.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.len() as u64, sha256: Sha256::digest(bytes).into() }
+    }
+}
+
 /// Passes bytes through and sums them up.
 #[derive(Debug)]
 pub struct Summing<S> {

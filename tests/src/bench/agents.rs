@@ -87,31 +87,15 @@ fn reached(samples: &[Sample], bytes: u64, since: Timestamp) -> Option<Timestamp
 /// # Errors
 /// When it did not.
 pub(super) fn said(kubectl: &Kubectl, pod: &str, message: &str) -> Result<(Timestamp, Value)> {
-    said_before(kubectl, pod, message, Timestamp::MAX)
-}
-
-/// The last time before `end` that an agent said something, and with what.
-///
-/// # Errors
-/// When it did not.
-pub(super) fn said_before(
-    kubectl: &Kubectl,
-    pod: &str,
-    message: &str,
-    end: Timestamp,
-) -> Result<(Timestamp, Value)> {
     let log = kubectl.run(&["logs", pod, "-c", CONTAINER])?;
-    last(&log, message, end)
-        .ok_or_else(|| LabError::new(format!("the agent of pod `{pod}` has not said {message:?} in time")))
+    last(&log, message)
+        .ok_or_else(|| LabError::new(format!("the agent of pod `{pod}` has not said {message:?}")))
 }
 
-fn last(log: &str, message: &str, end: Timestamp) -> Option<(Timestamp, Value)> {
-    let lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut of_message = lines.filter(|line| line["message"] == message);
-    of_message.find_map(|line| {
-        let at = line["timestamp"].as_str()?.parse().ok().filter(|at: &Timestamp| *at < end)?;
-        Some((at, line))
-    })
+fn last(log: &str, message: &str) -> Option<(Timestamp, Value)> {
+    let mut lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let line = lines.find(|line| line["message"] == message)?;
+    Some((line["timestamp"].as_str()?.parse().ok()?, line))
 }
 
 fn file(process: Pid, name: &str) -> PathBuf {
@@ -160,14 +144,8 @@ mod tests {
             {\"timestamp\":\"2026-11-25T05:00:00.5Z\",\"message\":\"metadata are exported\",\"bytes\":1}\n\
             {\"timestamp\":\"2026-11-25T05:00:01Z\",\"message\":\"metadata are exported\",\"bytes\":2}\n\
             {\"timestamp\":\"2026-11-25T05:00:02Z\",\"message\":\"the gate\"}\n";
-        let bytes_before = |end: Timestamp| {
-            let (when, line) = last(log, "metadata are exported", end)?;
-            assert!(when < end);
-            line["bytes"].as_u64()
-        };
-        assert_eq!(bytes_before(Timestamp::MAX), Some(2));
-        assert_eq!(bytes_before("2026-11-25T05:00:01Z".parse().unwrap()), Some(1));
-        assert_eq!(bytes_before("2026-11-25T05:00:00Z".parse().unwrap()), None);
-        assert!(last(log, "no such thing", Timestamp::MAX).is_none());
+        let (when, line) = last(log, "metadata are exported").unwrap();
+        assert_eq!((when, line["bytes"].as_u64()), ("2026-11-25T05:00:01Z".parse().unwrap(), Some(2)));
+        assert!(last(log, "no such thing").is_none());
     }
 }

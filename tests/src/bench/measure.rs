@@ -57,7 +57,7 @@ pub(super) struct Measured {
     pub topic_bytes: u64,
     /// What of it is subscription groups.
     pub group_bytes: u64,
-    /// `metadata export` from when it was typed until the agent had the bundle.
+    /// `metadata export` from when it was typed until its file was there.
     pub export: f64,
     /// From then, in the scale, until the other agent had its last byte.
     pub transport: f64,
@@ -213,10 +213,9 @@ fn first_name_server(kubectl: &Kubectl) -> Result<Pod> {
 fn export(scene: &Scene, source: &Pod) -> Result<f64> {
     let kubectl = &scene.kubectl;
     let file = scene.folder().join("metadata.tar").display().to_string();
-    let typed = Timestamp::now();
+    let typed = Instant::now();
     kubectl.rocketmq(&["metadata", "export", &source.name, "--file", &file])?.expect_code(0)?;
-    let (exported, _) = agents::said(kubectl, &source.name, EXPORTED)?;
-    Ok(seconds(typed, exported))
+    Ok(typed.elapsed().as_secs_f64())
 }
 
 /// A scale and its moments.
@@ -257,9 +256,8 @@ fn scale(kubectl: &Kubectl, source: &Pod) -> Result<Scaled> {
 
     let operation = journal::operations(kubectl)?.into_iter().find(|id| !former.contains(id));
     let operation = operation.ok_or_else(|| LabError::new("the scale left no journal"))?;
-    // A later export of the source, for the comparison of tables, makes the same bundle, but says so later.
     let (committed, _) = agents::said(kubectl, &target.name, COMMITTED)?;
-    let (exported, export) = agents::said_before(kubectl, &source.name, EXPORTED, committed)?;
+    let (exported, export) = agents::said(kubectl, &source.name, EXPORTED)?;
     let bundle_bytes = export["bytes"]
         .as_u64()
         .ok_or_else(|| LabError::new(format!("an export without a size: {export}")))?;

@@ -19,8 +19,8 @@ const ABOUT: &str = "Written by `cargo lab bench metadata`, which measures it ag
 carry, and `kubectl rocketmq scale broker broker --size 2`. Everything runs on one machine: Kubernetes, the name server, both \
 brokers, the plugin. All rows are of one run.
 
-- Export: from when `kubectl rocketmq metadata export` was typed until the source's agent had the bundle on its volume. The \
-plugin's start and its connections are part of it.
+- Export: from when `kubectl rocketmq metadata export` was typed until its file was there. The plugin's start and its \
+connections are part of it.
 - Transport, in the scale: from when the source's agent had the bundle until the new one's agent had its last byte, through the \
 plugin and two port-forwards.
 - Import: verified, unpacked, made durable, renamed into the store.

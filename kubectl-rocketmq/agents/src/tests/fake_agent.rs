@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use proto::describe::{BrokerList, ListMode, Role};
 use proto::pb;
 use proto::pb::control_server::{Control, ControlServer};
@@ -38,6 +38,10 @@ pub(super) struct Bundles {
     pub(super) damage: fn(&mut pb::MetadataChunk),
     /// What an export was asked with.
     pub(super) asked: Arc<Mutex<Vec<pb::PrepareExportRequest>>>,
+    /// What its tables are read as.
+    pub(super) parts: Vec<Option<pb::read_tables_response::Part>>,
+    /// What they were asked for with.
+    pub(super) looked: Arc<Mutex<Vec<pb::ReadTablesRequest>>>,
     /// What it has received: SHA-256 and bytes.
     pub(super) received: Arc<Mutex<(String, Vec<u8>)>>,
     /// Bytes that it has received but does not count yet when it is asked.
@@ -57,6 +61,8 @@ impl Default for Bundles {
             read_from: Arc::default(),
             damage: |_| {},
             asked: Arc::default(),
+            parts: Vec::new(),
+            looked: Arc::default(),
             received: Arc::default(),
             late: Arc::default(),
             refuses: None,
@@ -78,6 +84,8 @@ pub(super) struct FakeAgent {
     pub(super) dials: Arc<AtomicUsize>,
     /// The first so many connections break at their second use.
     pub(super) breaks: Arc<AtomicUsize>,
+    /// True when it is of a version that takes no changes yet.
+    pub(super) older: bool,
     /// What its bundles are.
     pub(super) bundles: Bundles,
     /// The connections to it.
@@ -96,6 +104,7 @@ impl FakeAgent {
             fences: Arc::default(),
             dials: Arc::default(),
             breaks: Arc::default(),
+            older: false,
             bundles: Bundles::default(),
             lines: Arc::default(),
         }
@@ -136,7 +145,7 @@ impl FakeAgent {
             let incoming = futures::stream::once(async { Ok::<_, io::Error>(theirs) });
             Server::builder()
                 .add_service(InspectServer::new(agent.clone()))
-                .add_service(ControlServer::new(agent))
+                .add_optional_service((!agent.older).then(|| ControlServer::new(agent)))
                 .serve_with_incoming(incoming)
                 .await
         });
@@ -153,6 +162,19 @@ impl FakeAgent {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// What a broker without anything exports, in a bundle of so many bytes.
+pub(super) fn exported(bytes: u64) -> pb::PrepareExportResponse {
+    let table = Some(pb::TableDigest { entries: 0, digest: vec![0; 32] });
+    let bundle = pb::BundleDescription {
+        bytes,
+        topics: table.clone(),
+        groups: table.clone(),
+        request_modes: table,
+        ..Default::default()
+    };
+    pb::PrepareExportResponse { bundle: Some(bundle), ..Default::default() }
 }
 
 type Chunks<T> = std::pin::Pin<Box<dyn futures::Stream<Item = Result<T, Status>> + Send>>;
@@ -277,21 +299,23 @@ impl Inspect for FakeAgent {
         Ok(Response::new(Box::pin(futures::stream::iter(["billing", "audit", "billing"].map(chunk)))))
     }
 
-    async fn prepare_export(
+    type ReadTablesStream = Chunks<pb::ReadTablesResponse>;
+
+    async fn read_tables(
         &self,
-        request: Request<Streaming<pb::PrepareExportRequest>>,
-    ) -> Result<Response<pb::PrepareExportResponse>, Status> {
-        let asked: Vec<_> = request.into_inner().try_collect().await?;
-        *self.bundles.asked.lock().unwrap() = asked;
-        let table = Some(pb::TableDigest { entries: 0, digest: vec![0; 32] });
-        let bundle = pb::BundleDescription {
-            bytes: self.bundles.announced,
-            topics: table.clone(),
-            groups: table.clone(),
-            request_modes: table,
-            ..Default::default()
-        };
-        Ok(Response::new(pb::PrepareExportResponse { bundle: Some(bundle), ..Default::default() }))
+        request: Request<Streaming<pb::ReadTablesRequest>>,
+    ) -> Result<Response<Self::ReadTablesStream>, Status> {
+        let looked: Vec<_> = request.into_inner().try_collect().await?;
+        *self.bundles.looked.lock().unwrap() = looked;
+        let agent = self.clone();
+        let parts = futures::stream::iter(self.bundles.parts.clone()).then(move |part| {
+            let agent = agent.clone();
+            async move {
+                agent.passes().await;
+                Ok(pb::ReadTablesResponse { part })
+            }
+        });
+        Ok(Response::new(Box::pin(parts)))
     }
 
     type ReadExportStream = Chunks<pb::MetadataChunk>;
@@ -365,6 +389,17 @@ impl Control for FakeAgent {
     ) -> Result<Response<pb::PutKvConfigResponse>, Status> {
         self.authorize(&request)?;
         Ok(Response::new(pb::PutKvConfigResponse {}))
+    }
+
+    async fn prepare_export(
+        &self,
+        request: Request<Streaming<pb::PrepareExportRequest>>,
+    ) -> Result<Response<pb::PrepareExportResponse>, Status> {
+        self.authorize(&request)?;
+        let asked: Vec<_> = request.into_inner().try_collect().await?;
+        self.fences.lock().unwrap().push(asked[0].fence.clone().unwrap());
+        *self.bundles.asked.lock().unwrap() = asked;
+        Ok(Response::new(exported(self.bundles.announced)))
     }
 
     async fn receive_metadata(

@@ -1,16 +1,15 @@
 //! Bundles on their way, over lines that are cut, and what agents say of their brokers' metadata.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use data_encoding::HEXLOWER;
 use futures::FutureExt;
-use proto::describe::{BundleDescription, ExportOptions, Role};
+use proto::describe::{BundleDescription, Role};
 use proto::pb::MetadataChunk;
 use proto::proof::ClusterKey;
-use rocketmq::metadata::{Subscription, TableDigest};
+use rocketmq::metadata::TableDigest;
 use rocketmq::model::backlog::Kind;
 use rocketmq::model::permission::Permission;
 use rocketmq::model::route::RegisteredBroker;
@@ -21,7 +20,7 @@ use tokio::io::DuplexStream;
 
 use super::fake_agent::{Bundles, FakeAgent, PIECE};
 use super::some_key;
-use crate::{AgentError, Agents, BundleReader, Dial, Member, Peer, Proof};
+use crate::{AgentError, Agents, Dial, Member, Peer, Proof};
 
 /// Ten and a half pieces.
 fn bytes() -> Vec<u8> {
@@ -96,13 +95,16 @@ impl Dial for Two {
 
 /// Relays, and gives what was told to have moved.
 async fn relay(two: &Two, key: &ClusterKey) -> (Result<(), AgentError>, Vec<u64>) {
-    let (agents, key) = (Agents::new(two.clone()), key.clone());
+    relay_announced(two, key, &bytes()).await
+}
+
+async fn relay_announced(two: &Two, key: &ClusterKey, bytes: &[u8]) -> (Result<(), AgentError>, Vec<u64>) {
+    let (agents, key, bundle) = (Agents::new(two.clone()), key.clone(), description(bytes));
     under_permit(move |permit| {
         async move {
             let ((source, target), told) = (peers(), Mutex::new(Vec::new()));
             let member = |peer| Member { peer, key: Some(&key) };
             let moved = |bytes| told.lock().unwrap().push(bytes);
-            let bundle = description(&bytes());
             let came = agents.relay(permit, member(&source), member(&target), &bundle, &moved).await;
             (came, told.into_inner().unwrap())
         }
@@ -197,34 +199,13 @@ async fn nothing_is_sent_to_an_agent_that_has_not_proved_itself() {
     assert!(two.received().is_empty());
 }
 
-async fn read(agent: FakeAgent, key: &ClusterKey, bundle: &BundleDescription) -> Result<Vec<u8>, AgentError> {
-    let two = Two { source: agent, ..Two::new(key) };
-    let agents = Agents::new(two);
-    let source = peer("source");
-    let mut reader = BundleReader::new(&agents, Member { peer: &source, key: Some(key) }, bundle, 0);
-    let mut whole = Vec::new();
-    while let Some(piece) = reader.next().await? {
-        whole.extend(piece);
-    }
-    assert!(reader.next().await?.is_none());
-    Ok(whole)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_bundle_is_read_whole_although_the_line_is_cut() {
-    let key = some_key();
-    let source = Two::new(&key).source;
-    source.bundles.cut_after.store(3, Ordering::SeqCst);
-    assert_eq!(read(source, &key, &description(&bytes())).await.unwrap(), bytes());
-}
-
 #[tokio::test]
 async fn damaged_bundles_are_refused_with_the_reason() {
     let key = some_key();
     let check = async |damage: fn(&mut MetadataChunk), announced: &[u8], reason: &str| {
-        let mut source = Two::new(&key).source;
-        source.bundles.damage = damage;
-        let error = read(source, &key, &description(announced)).await.unwrap_err();
+        let mut two = Two::new(&key);
+        two.source.bundles.damage = damage;
+        let error = relay_announced(&two, &key, announced).await.0.unwrap_err();
         let expect = format!("the bundle of the agent of pod `source` is damaged: {reason}");
         assert_eq!(error.to_string(), expect);
     };
@@ -273,9 +254,19 @@ async fn change<T: Send + 'static>(
     + Sync
     + 'static,
 ) -> Result<T, AgentError> {
-    let (agents, key) = (Agents::new(FakeAgent::new(Some(key))), key.clone());
+    change_at(FakeAgent::new(Some(key)), call).await
+}
+
+pub(super) async fn change_at<T: Send + 'static>(
+    agent: FakeAgent,
+    call: impl for<'p> Fn(crate::Agent, &'p Permit) -> futures::future::BoxFuture<'p, Result<T, AgentError>>
+    + Send
+    + Sync
+    + 'static,
+) -> Result<T, AgentError> {
+    let (key, agents) = (agent.key.clone(), Agents::new(agent));
     let answer = under_permit(move |permit| {
-        async move { agents.ask(&FakeAgent::peer(), Some(&key), |agent| call(agent, permit)).await }.boxed()
+        async move { agents.ask(&FakeAgent::peer(), key.as_ref(), |agent| call(agent, permit)).await }.boxed()
     });
     let answer = answer.await.unwrap()?;
     assert_eq!(answer.proof, Proof::Proved);
@@ -333,44 +324,6 @@ async fn a_backlog_is_told_row_by_row() {
     let rows: Vec<_> =
         told.value.rows.iter().map(|row| (row.kind, row.topic.as_str(), row.messages)).collect();
     assert_eq!(rows, [(Kind::DeadLetter, "%DLQ%billing", 7)]);
-}
-
-#[tokio::test]
-async fn many_pairs_go_in_several_messages_of_which_the_first_has_the_options() {
-    let agent = FakeAgent::new(None);
-    let agents = Agents::new(agent.clone());
-    let options = ExportOptions { sanitised: true, ordered: false };
-    let check = async |pairs: usize, expect: &[usize]| {
-        let seeds: BTreeSet<Subscription> =
-            (0..pairs).map(|number| Subscription::to_retries_of(&format!("g{number}"))).collect();
-        let seeds = &seeds;
-        agents
-            .ask(&FakeAgent::peer(), None, |agent| async move { agent.prepare_export(options, seeds).await })
-            .await
-            .unwrap();
-        let asked = agent.bundles.asked.lock().unwrap();
-        let lengths: Vec<usize> = asked.iter().map(|message| message.subscriptions.len()).collect();
-        assert_eq!(lengths, expect);
-        assert!(asked.iter().enumerate().all(|(index, message)| message.options.is_some() == (index == 0)));
-    };
-    check(0, &[0]).await;
-    check(3, &[3]).await;
-    check(2_000, &[2_000]).await;
-    check(4_500, &[2_000, 2_000, 500]).await;
-}
-
-#[tokio::test]
-async fn a_bundle_larger_than_any_broker_can_fill_is_refused_before_a_byte_is_read() {
-    let mut agent = FakeAgent::new(None);
-    agent.bundles.announced = u64::MAX;
-    let agents = Agents::new(agent);
-    let options = ExportOptions { sanitised: true, ordered: false };
-    let seeds = &BTreeSet::new();
-    let error = agents
-        .ask(&FakeAgent::peer(), None, |agent| async move { agent.prepare_export(options, seeds).await })
-        .await
-        .unwrap_err();
-    assert!(error.to_string().ends_with("but no bundle has more than 268435456"), "{error}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod fake_agent;
 mod metadata;
+mod tables;
 
 use std::io;
 use std::sync::Mutex;

@@ -44,7 +44,7 @@ pub(crate) struct Broker {
     /// What the next looks find instead, each once; the last one stays. A permission other than 0 is the broker's by then.
     pub(crate) looks: VecDeque<Backlog>,
     /// The bundle that lies ready for others.
-    export: Option<Bundle>,
+    pub(crate) export: Option<Bundle>,
     /// The bundle that was received.
     incoming: Option<Bundle>,
     /// The token that was committed.
@@ -52,10 +52,10 @@ pub(crate) struct Broker {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct Bundle {
+pub(crate) struct Bundle {
     sha256: String,
     bytes: u64,
-    metadata: Metadata,
+    pub(super) metadata: Metadata,
 }
 
 impl Bundle {
@@ -225,12 +225,13 @@ impl State {
         self.broker(&pod.name).metadata.offsets.into_keys().collect()
     }
 
+    /// A bundle of a pod's broker, and what it is.
     pub(super) fn export(
-        &mut self,
+        &self,
         pod: &Pod,
         options: ExportOptions,
         seeds: &BTreeSet<Subscription>,
-    ) -> PreparedExport {
+    ) -> (Bundle, PreparedExport) {
         let origin = self.origin(pod);
         let whole = self.broker(&pod.name).metadata;
         let ordered: Vec<String> = match options {
@@ -244,15 +245,14 @@ impl State {
         };
         let kept = if options.sanitised { sanitised(whole, &origin, options.ordered, seeds) } else { whole };
         let bundle = Bundle::new(kept, &origin);
-        let description = bundle.description();
-        self.broker_mut(&pod.name).export = Some(bundle);
-        PreparedExport {
-            bundle: description,
+        let prepared = PreparedExport {
+            bundle: bundle.description(),
             ordered_topics: ordered,
             cluster: origin.cluster,
             broker_name: origin.broker_name,
             version: origin.version.ordinal(),
-        }
+        };
+        (bundle, prepared)
     }
 
     pub(super) fn exported(&self, pod: &Pod, bundle: &BundleDescription) -> Result<Metadata, WorldError> {

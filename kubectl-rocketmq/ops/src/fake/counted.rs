@@ -91,13 +91,22 @@ impl World for Counted {
         Writes: fn put_kv_config(permit: &Permit, pod: &Pod, entries: &[KvEntry]) -> ();
         Reads: fn connections(pod: &Pod) -> Vec<String>;
         Reads: fn subscriptions(pod: &Pod) -> BTreeSet<Subscription>;
-        Writes: fn prepare_export(pod: &Pod, options: ExportOptions, seeds: &BTreeSet<Subscription>) -> PreparedExport;
-        Reads: fn read_bundle(
+        Reads: fn tables_summary(
             pod: &Pod,
-            bundle: &BundleDescription,
-            each: &mut (dyn FnMut(&[u8]) -> Result<(), WorldError> + Send)
-        ) -> ();
-        Reads: fn metadata(pod: &Pod, bundle: &BundleDescription) -> Metadata;
+            options: ExportOptions,
+            seeds: &BTreeSet<Subscription>
+        ) -> PreparedExport;
+        Reads: fn read_tables(
+            pod: &Pod,
+            options: ExportOptions,
+            seeds: &BTreeSet<Subscription>
+        ) -> (Vec<u8>, PreparedExport);
+        Writes: fn prepare_export(
+            permit: &Permit,
+            pod: &Pod,
+            options: ExportOptions,
+            seeds: &BTreeSet<Subscription>
+        ) -> PreparedExport;
         Writes: fn relay_metadata(permit: &Permit, source: &Pod, target: &Pod, bundle: &BundleDescription) -> ();
         Writes: fn send_metadata(permit: &Permit, pod: &Pod, metadata: &Metadata, origin: &Origin) -> String;
         Writes: fn commit_metadata(permit: &Permit, pod: &Pod, commit: &Commit) -> Option<String>;

@@ -287,33 +287,43 @@ impl World for FakeWorld {
         Ok(state.subscriptions_at(pod))
     }
 
-    async fn prepare_export(
+    async fn tables_summary(
         &self,
         pod: &Pod,
         options: ExportOptions,
         seeds: &BTreeSet<Subscription>,
     ) -> Result<PreparedExport, WorldError> {
-        let mut state = self.state();
-        state.asked(pod)?;
-        state.running(pod)?;
-        Ok(state.export(pod, options, seeds))
+        let (_, mut summary) = self.read_tables(pod, options, seeds).await?;
+        (summary.bundle.sha256, summary.bundle.bytes) = (String::new(), 0);
+        Ok(summary)
     }
 
-    async fn read_bundle(
+    async fn read_tables(
         &self,
         pod: &Pod,
-        bundle: &BundleDescription,
-        each: &mut (dyn FnMut(&[u8]) -> Result<(), WorldError> + Send),
-    ) -> Result<(), WorldError> {
-        let metadata = self.metadata(pod, bundle).await?;
-        let origin = self.state().origin(pod);
-        bundled(&metadata, &origin).unwrap().chunks(1000).try_for_each(each)
-    }
-
-    async fn metadata(&self, pod: &Pod, bundle: &BundleDescription) -> Result<Metadata, WorldError> {
+        options: ExportOptions,
+        seeds: &BTreeSet<Subscription>,
+    ) -> Result<(Vec<u8>, PreparedExport), WorldError> {
         let state = self.state();
         state.asked(pod)?;
-        state.exported(pod, bundle)
+        state.running(pod)?;
+        let (bundle, exported) = state.export(pod, options, seeds);
+        Ok((bundled(&bundle.metadata, &state.origin(pod)).unwrap(), exported))
+    }
+
+    async fn prepare_export(
+        &self,
+        permit: &Permit,
+        pod: &Pod,
+        options: ExportOptions,
+        seeds: &BTreeSet<Subscription>,
+    ) -> Result<PreparedExport, WorldError> {
+        let mut state = self.state();
+        state.told(permit, pod)?;
+        state.running(pod)?;
+        let (bundle, prepared) = state.export(pod, options, seeds);
+        state.broker_mut(&pod.name).export = Some(bundle);
+        Ok(prepared)
     }
 
     async fn relay_metadata(

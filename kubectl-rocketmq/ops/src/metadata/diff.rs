@@ -1,5 +1,7 @@
 //! `metadata diff`: how a broker's metadata differ from those of a bundle or of another broker.
 
+use std::collections::BTreeSet;
+
 use agents::types::ExportOptions;
 use rocketmq::metadata::{ChangeKind, Difference, EntryChange, Metadata, difference, is_ordered};
 use serde::Serialize;
@@ -118,11 +120,11 @@ pub(super) async fn diff_in<W: World>(world: &W, request: DiffRequest) -> Result
         Other::Pod(name) => {
             let other = broker_pod(world, &name).await?;
             let options = ExportOptions { sanitised: true, ordered: true };
-            let metadata = tables(world, &other, options).await?.metadata;
+            let metadata = tables(world, &other, options, &BTreeSet::new()).await?.metadata;
             (format!("pod/{name}"), options, metadata)
         }
     };
-    let own = tables(world, &pod, options).await?.metadata;
+    let own = tables(world, &pod, options, &BTreeSet::new()).await?.metadata;
     Ok(report(&pod.name, &name, &difference(&other, &own)))
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use agents::types::{BundleDescription, ExportOptions, PreparedExport};
 use k8s::pods::Pod;
-use rocketmq::metadata::{Metadata, Origin};
+use rocketmq::metadata::{Metadata, Origin, Subscription, bundle};
 use rocketmq::model::version::Version;
 use serde::Serialize;
 
@@ -76,28 +76,27 @@ pub struct ExportReport {
     pub ordered_topics_left_out: Vec<String>,
 }
 
-/// Exports the metadata of a broker. `each` gets the bundle's bytes in order; they are only good if this ends well.
+/// Exports the metadata of a broker: the bundle, and what it is.
 ///
 /// # Errors
-/// `Usage` for a pod that is no broker's, `Failed` when the broker cannot be asked or `each` fails.
-pub async fn export(
-    session: &Session,
-    request: &ExportRequest,
-    each: &mut (dyn FnMut(&[u8]) -> Result<(), String> + Send),
-) -> Result<ExportReport, OpsError> {
-    export_from(&session.world(Unproved::Refused), request, each).await
+/// `Usage` for a pod that is no broker's, `Failed` when the broker cannot be asked.
+pub async fn export(session: &Session, request: &ExportRequest) -> Result<(Vec<u8>, ExportReport), OpsError> {
+    export_from(&session.world(Unproved::Refused), request).await
 }
 
 pub(super) async fn export_from<W: World>(
     world: &W,
     request: &ExportRequest,
-    each: &mut (dyn FnMut(&[u8]) -> Result<(), String> + Send),
-) -> Result<ExportReport, OpsError> {
+) -> Result<(Vec<u8>, ExportReport), OpsError> {
     let pod = broker_pod(world, &request.pod).await?;
-    let prepared = prepare(world, &pod, request.choice).await?;
-    let mut each = |bytes: &[u8]| each(bytes).map_err(WorldError::new);
-    world.read_bundle(&pod, &prepared.bundle, &mut each).await?;
-    Ok(report(&pod, prepared))
+    // A sanitised export also says which groups read which topics, so that on another broker they begin at its first
+    // message.
+    let seeds = match request.choice {
+        ExportChoice::Raw => BTreeSet::new(),
+        ExportChoice::Sanitised | ExportChoice::WithOrdered => world.subscriptions(&pod).await?,
+    };
+    let (bytes, exported) = world.read_tables(&pod, request.choice.options(), &seeds).await?;
+    Ok((bytes, report(&pod, exported)))
 }
 
 fn report(pod: &Pod, prepared: PreparedExport) -> ExportReport {
@@ -122,16 +121,6 @@ fn report(pod: &Pod, prepared: PreparedExport) -> ExportReport {
     }
 }
 
-/// A sanitised export also says which groups read which topics, so that on another broker they begin at its first
-/// message.
-async fn prepare<W: World>(world: &W, pod: &Pod, choice: ExportChoice) -> Result<PreparedExport, OpsError> {
-    let seeds = match choice {
-        ExportChoice::Raw => BTreeSet::new(),
-        ExportChoice::Sanitised | ExportChoice::WithOrdered => world.subscriptions(pod).await?,
-    };
-    Ok(world.prepare_export(pod, choice.options(), &seeds).await?)
-}
-
 /// The tables of a broker, read whole.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tables {
@@ -139,14 +128,18 @@ pub(crate) struct Tables {
     pub(crate) metadata: Metadata,
 }
 
-/// Reads the tables of a broker to compare them; whose offsets are where is not asked.
+/// Reads the tables of a broker, of a sanitised export with offset 0 for these pairs alone.
 pub(crate) async fn tables<W: World>(
     world: &W,
     pod: &Pod,
     options: ExportOptions,
+    seeds: &BTreeSet<Subscription>,
 ) -> Result<Tables, WorldError> {
-    let PreparedExport { bundle, cluster, broker_name, version, .. } =
-        world.prepare_export(pod, options, &BTreeSet::new()).await?;
-    let metadata = world.metadata(pod, &bundle).await?;
-    Ok(Tables { origin: Origin { cluster, broker_name, version: Version::from_ordinal(version) }, metadata })
+    let (bytes, _) = world.read_tables(pod, options, seeds).await?;
+    let (manifest, metadata) = bundle::read(bytes.as_slice()).map_err(|error| {
+        let mut wrong = WorldError::new(format!("the metadata of pod `{}` cannot be read", pod.name));
+        wrong.causes.push(error.to_string());
+        wrong
+    })?;
+    Ok(Tables { origin: manifest.origin(), metadata })
 }

@@ -1,5 +1,7 @@
 //! What is there before metadata are imported. Reads only.
 
+use std::collections::BTreeSet;
+
 use agents::types::ExportOptions;
 use k8s::names;
 use k8s::pods::Pod;
@@ -34,7 +36,8 @@ pub async fn gather<W: World>(world: &W, pod: &str, bundle: Bundle) -> Result<In
         ))
         .hint(format!("kubectl rocketmq metadata import {master} FILE -n {}", world.namespace())));
     }
-    let present = tables(world, &pod, ExportOptions { sanitised: true, ordered: true }).await?;
+    let present =
+        tables(world, &pod, ExportOptions { sanitised: true, ordered: true }, &BTreeSet::new()).await?;
     let cluster = pod.labels.get(names::LABEL_INSTANCE).cloned().unwrap_or_default();
     Ok(Inventory { pod, cluster, present, bundle })
 }

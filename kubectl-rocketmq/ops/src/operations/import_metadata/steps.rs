@@ -1,5 +1,7 @@
 //! The two steps: to the broker's agent, and from there to the broker.
 
+use std::collections::BTreeSet;
+
 use agents::types::ExportOptions;
 use k8s::pods::Pod;
 use rocketmq::metadata::{Metadata, difference};
@@ -70,7 +72,7 @@ impl ApplyMetadata {
     async fn left<W: World>(&self, world: &W) -> Result<Vec<String>, StepError> {
         let wanted = self.params.entries()?;
         let options = ExportOptions { sanitised: true, ordered: true };
-        let present = tables(world, &self.params.pod(world).await?, options).await?;
+        let present = tables(world, &self.params.pod(world).await?, options, &BTreeSet::new()).await?;
         let difference = difference(&wanted, &present.metadata);
         let topics = difference.topics.iter().filter(|change| change.applies());
         let groups = difference.groups.iter().filter(|change| change.applies());

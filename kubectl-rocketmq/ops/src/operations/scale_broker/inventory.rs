@@ -1,5 +1,4 @@
-//! What is there before broker groups are added. Reads only, but for the bundle that the source's agent prepares on
-//! its own volume.
+//! What is there before broker groups are added. Reads only.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +71,7 @@ pub async fn gather<W: World>(
     let taken = groups::taken(world, &places(broker, goal)).await?;
     let registered = registered(world, known, broker, goal).await?;
     let matrix = groups::matrix_of(world, known).await?;
-    let export = source.metadata.prepare(world).await?;
+    let export = source.metadata.summary(world).await?;
     let user_config = groups::user_config_of(world, broker).await?;
     let schedulable_nodes =
         if broker.pod.host_network { world.surroundings().await?.schedulable_nodes } else { None };

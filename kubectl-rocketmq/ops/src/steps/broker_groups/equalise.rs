@@ -8,12 +8,12 @@ use agents::types::PreparedExport;
 use futures::future::try_join_all;
 use k8s::names;
 use k8s::pods::Pod;
-use rocketmq::metadata::{Difference, Metadata, Origin, difference};
-use rocketmq::model::version::Version;
+use rocketmq::metadata::{Difference, difference};
 use saga::{Change, Permit, Seen, Step, StepError};
 use serde::{Deserialize, Serialize};
 
-use super::{MetadataSource, master, masters};
+use super::{MetadataSource, masters};
+use crate::metadata::{Tables, tables};
 use crate::wait::{Look, until};
 use crate::world::{World, WorldError};
 
@@ -32,7 +32,7 @@ pub struct EqualiseMetadata {
 
 /// What one new master lacks.
 struct Lack {
-    wanted: Metadata,
+    wanted: Tables,
     difference: Difference,
 }
 
@@ -52,19 +52,12 @@ impl<W: World> Step<W> for EqualiseMetadata {
     }
 
     async fn apply(&self, world: &W, permit: &Permit, _before: &()) -> Result<(), StepError> {
-        let prepared = self.source.prepare_soon(world).await?;
-        let origin = Origin {
-            cluster: prepared.cluster.clone(),
-            broker_name: prepared.broker_name.clone(),
-            version: Version::from_ordinal(prepared.version),
-        };
-        let source = master(world, &self.source.stateful_set).await?;
+        let summary = &self.source.soon(world, || self.source.summary(world)).await?;
         let targets = masters(world, &self.targets).await?;
-        let (source, prepared, origin) = (&source, &prepared, &origin);
         let equalised = targets.iter().map(|target| async move {
-            if let Some(Lack { wanted, difference }) = self.lack(world, source, prepared, target).await? {
-                let entries = difference.to_apply(&wanted);
-                let sha256 = world.send_metadata(permit, target, &entries, origin).await?;
+            if let Some(Lack { wanted, difference }) = self.lack(world, summary, target).await? {
+                let entries = difference.to_apply(&wanted.metadata);
+                let sha256 = world.send_metadata(permit, target, &entries, &wanted.origin).await?;
                 world.apply_metadata(permit, target, &sha256).await?;
             }
             Ok::<(), WorldError>(())
@@ -97,29 +90,28 @@ impl EqualiseMetadata {
     async fn lack<W: World>(
         &self,
         world: &W,
-        source: &Pod,
-        prepared: &PreparedExport,
+        summary: &PreparedExport,
         target: &Pod,
     ) -> Result<Option<Lack>, WorldError> {
-        let there = world.prepare_export(target, self.source.options(), &BTreeSet::new()).await?;
-        let digests = |prepared: &PreparedExport| {
-            (prepared.bundle.topics, prepared.bundle.groups, prepared.bundle.request_modes)
+        let (options, no_seeds) = (self.source.options(), BTreeSet::new());
+        let there = world.tables_summary(target, options, &no_seeds).await?;
+        let digests = |summary: &PreparedExport| {
+            (summary.bundle.topics, summary.bundle.groups, summary.bundle.request_modes)
         };
-        if digests(prepared) == digests(&there) {
+        if digests(summary) == digests(&there) {
             return Ok(None);
         }
-        let wanted = world.metadata(source, &prepared.bundle).await?;
-        let present = world.metadata(target, &there.bundle).await?;
-        let difference = difference(&wanted, &present);
+        let wanted = self.source.tables(world).await?;
+        let present = tables(world, target, options, &no_seeds).await?;
+        let difference = difference(&wanted.metadata, &present.metadata);
         Ok((!difference.nothing_to_apply()).then_some(Lack { wanted, difference }))
     }
 
     /// The first thing that a new master lacks, in words.
     async fn first_lack<W: World>(&self, world: &W) -> Result<Option<String>, WorldError> {
-        let prepared = self.source.prepare(world).await?;
-        let source = master(world, &self.source.stateful_set).await?;
+        let summary = self.source.summary(world).await?;
         for target in masters(world, &self.targets).await? {
-            if let Some(lack) = self.lack(world, &source, &prepared, &target).await? {
+            if let Some(lack) = self.lack(world, &summary, &target).await? {
                 return Ok(Some(format!("pod `{}` lacks {}", target.name, lack.in_words())));
             }
         }

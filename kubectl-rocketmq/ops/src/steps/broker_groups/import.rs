@@ -85,7 +85,7 @@ impl<W: World> Step<W> for ImportMetadata {
         for (pod, state) in &waiting {
             self.check_store(pod, state)?;
         }
-        let prepared = self.source.prepare_soon(world).await?;
+        let prepared = self.source.soon(world, || self.source.prepare(world, permit)).await?;
         if let Some(reason) = too_large(&prepared) {
             return Err(StepError::refused(reason));
         }

@@ -30,9 +30,10 @@ use agents::types::{ExportOptions, PreparedExport};
 use futures::future::try_join_all;
 use k8s::pods::Pod;
 use rocketmq::metadata::{REGISTRATION_LIMIT, RETRY_PREFIX, Subscription};
-use saga::StepError;
+use saga::{Permit, StepError};
 use serde::{Deserialize, Serialize};
 
+use crate::metadata::{Tables, tables};
 use crate::wait::{Look, until};
 use crate::world::{World, WorldError};
 
@@ -63,21 +64,39 @@ pub struct MetadataSource {
 }
 
 impl MetadataSource {
-    /// Lets the source's agent write the bundle for new groups: tables without what the source made for itself, and
-    /// offset 0 in every queue of every topic for every group that the cluster knows to read it. A group without a
-    /// stored offset could start behind messages that were sent before it came
-    /// (`ConsumerManageProcessor.queryConsumerOffset`, all tags).
-    pub(crate) async fn prepare<W: World>(&self, world: &W) -> Result<PreparedExport, WorldError> {
+    /// What new groups get: tables without what the source made for itself, and offset 0 in every queue of every topic
+    /// for every group that the cluster knows to read it. A group without a stored offset could start behind messages
+    /// that were sent before it came (`ConsumerManageProcessor.queryConsumerOffset`, all tags).
+    pub(crate) async fn summary<W: World>(&self, world: &W) -> Result<PreparedExport, WorldError> {
         let seeds = self.seeds(world).await?;
-        world.prepare_export(&master(world, &self.stateful_set).await?, self.options(), &seeds).await
+        world.tables_summary(&master(world, &self.stateful_set).await?, self.options(), &seeds).await
     }
 
-    /// The same, with patience for a master that restarts in this moment.
-    async fn prepare_soon<W: World>(&self, world: &W) -> Result<PreparedExport, StepError> {
+    /// The same, read whole.
+    async fn tables<W: World>(&self, world: &W) -> Result<Tables, WorldError> {
+        let seeds = self.seeds(world).await?;
+        tables(world, &master(world, &self.stateful_set).await?, self.options(), &seeds).await
+    }
+
+    /// The same, written by the source's agent as a bundle that can be relayed.
+    async fn prepare<W: World>(&self, world: &W, permit: &Permit) -> Result<PreparedExport, WorldError> {
+        let seeds = self.seeds(world).await?;
+        let source = master(world, &self.stateful_set).await?;
+        world.prepare_export(permit, &source, self.options(), &seeds).await
+    }
+
+    /// Asks for one of these, with patience for a master that restarts in this moment.
+    async fn soon<W, T, Fut>(&self, world: &W, ask: impl Fn() -> Fut + Send + Sync) -> Result<T, StepError>
+    where
+        W: World,
+        T: Send,
+        Fut: Future<Output = Result<T, WorldError>> + Send,
+    {
         let what = format!("StatefulSet/{} gives its metadata", self.stateful_set);
+        let ask = &ask;
         until(world, &what, TELLS_WITHIN, || async move {
-            match self.prepare(world).await {
-                Ok(prepared) => Look::Holds(prepared),
+            match ask().await {
+                Ok(told) => Look::Holds(told),
                 Err(error) => Look::NotYet(error.to_string()),
             }
         })

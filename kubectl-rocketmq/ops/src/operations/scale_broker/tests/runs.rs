@@ -34,6 +34,16 @@ fn with_ordered() -> FakeWorld {
 }
 
 #[tokio::test]
+async fn the_source_writes_a_bundle_for_a_run_alone() {
+    let world = applied(DEMO);
+    let written = || world.state().broker_mut("broker-0-master-0").export.is_some();
+    let params = params(&world, &to(3));
+    assert!(!written(), "the plan was made without it");
+    assert_eq!(run::<ScaleBroker>(&world, &params).await, Outcome::Done);
+    assert!(written());
+}
+
+#[tokio::test]
 async fn ordered_topics_stay_unless_they_are_asked_for() {
     let staying = planned(&with_ordered(), &to(3)).unwrap();
     assert_eq!(
