@@ -46,8 +46,14 @@ pub struct Consumers {
 }
 
 impl Consumers {
-    /// Every group of which somebody is online, in order. RocketMQ's own tools hold no queues and are left out.
-    pub async fn online(&self, client: &Client, broker_name: &str) -> Result<Vec<OnlineGroup>, TableError> {
+    /// Every group of which somebody is online, in order. RocketMQ's own tools hold no queues and are left out. With
+    /// `only_online` nobody is asked what they hold.
+    pub async fn online(
+        &self,
+        client: &Client,
+        broker_name: &str,
+        only_online: bool,
+    ) -> Result<Vec<OnlineGroup>, TableError> {
         let client = &client.with_deadline(TABLE_DEADLINE);
         let readable = readable_queues(client).await?;
         let names = groups(client).await?.into_iter().filter(|group| keeps_group(group));
@@ -57,7 +63,7 @@ impl Consumers {
         });
         let connected: BTreeMap<String, ConsumerConnections> =
             asked.buffer_unordered(ASKED_AT_ONCE).try_filter_map(future::ok).try_collect().await?;
-        let answers = self.answers(client, &connected).await;
+        let answers = if only_online { Answers::new() } else { self.answers(client, &connected).await };
         let told = |(group, connections)| told(broker_name, &readable, group, connections, &answers);
         Ok(connected.into_iter().map(told).collect())
     }

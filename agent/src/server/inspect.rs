@@ -281,7 +281,7 @@ impl pb::inspect_server::Inspect for Inspector {
         request: Request<pb::ConsumersRequest>,
     ) -> Result<Response<pb::ConsumersResponse>, Status> {
         let client = self.neighbour(&request, Role::Broker)?;
-        metadata::consumers(&self.agent, &client).await
+        metadata::consumers(&self.agent, &client, request.into_inner().only_online).await
     }
 
     async fn backlog(

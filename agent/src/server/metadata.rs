@@ -17,13 +17,13 @@ use tonic::{Code, Response, Status, Streaming};
 
 use crate::agent::{Agent, BrokerSide};
 use crate::atomic_file::{self, FileError};
+use crate::metadata::SILENCE;
 use crate::metadata::apply::ApplyError;
 use crate::metadata::commit::CommitError;
 use crate::metadata::export::{PrepareError, SeedPiece, next_piece};
 use crate::metadata::receive::{ReceiveError, Receiving};
 use crate::metadata::spool::BundleHash;
 use crate::metadata::subscriptions::{self, TableError};
-use crate::metadata::{SILENCE, consumers};
 use crate::permission::PermissionError;
 
 /// Pieces on their way between two threads: enough that neither waits for the other all the time.
@@ -151,9 +151,10 @@ pub(super) fn read_export(
 pub(super) async fn consumers(
     agent: &Agent,
     client: &Client,
+    only_online: bool,
 ) -> Result<Response<pb::ConsumersResponse>, Status> {
     let side = side(agent)?;
-    let online = side.metadata.consumers.online(client, side.broker.name.as_str());
+    let online = side.metadata.consumers.online(client, side.broker.name.as_str(), only_online);
     let groups = online.await.map_err(|error| of_table(&error))?;
     Ok(Response::new(pb::ConsumersResponse { groups: groups.into_iter().map(Into::into).collect() }))
 }

@@ -318,7 +318,8 @@ async fn consumers_tell_which_queues_of_this_broker_nobody_holds() {
             members: members.iter().map(|(id, held)| ((*id).to_owned(), held.clone())).collect(),
         };
         let ask = async || -> Vec<proto::describe::OnlineGroup> {
-            let answer = source.caller.served.inspect().consumers(pb::ConsumersRequest {}).await.unwrap();
+            let answer =
+                source.caller.served.inspect().consumers(pb::ConsumersRequest::default()).await.unwrap();
             answer.into_inner().groups.into_iter().map(Into::into).collect()
         };
         assert_eq!(ask().await, [], "nobody is online");
@@ -376,9 +377,15 @@ async fn client_that_does_not_answer_is_asked_about_one_group_and_then_left_alon
     for group in ["audit", "billing"] {
         source.broker.set_online(group, Some(member(Some(Vec::new()))));
     }
+    let ask = async |only_online| {
+        let request = pb::ConsumersRequest { only_online };
+        source.caller.served.inspect().consumers(request).await.unwrap().into_inner().groups
+    };
+    for group in ask(true).await {
+        assert_eq!((group.clients.len(), group.silent_clients.len(), group.holdings.len()), (2, 2, 0));
+    }
     for _ in 0..2 {
-        let answer = source.caller.served.inspect().consumers(pb::ConsumersRequest {}).await.unwrap();
-        let groups = answer.into_inner().groups;
+        let groups = ask(false).await;
         assert_eq!(groups.len(), 2);
         for group in groups {
             assert_eq!(group.silent_clients, ["silent"]);

@@ -106,9 +106,20 @@ impl Agent {
     /// See [`AgentError`].
     pub async fn consumers(&self) -> Result<Vec<OnlineGroup>, AgentError> {
         let mut client = self.inspect.clone();
-        let request = self.request(pb::ConsumersRequest {});
+        let request = self.request(pb::ConsumersRequest { only_online: false });
         let answer = self.ask("Consumers", CONSUMERS_WITHIN, client.consumers(request)).await?;
         Ok(answer.groups.into_iter().map(Into::into).collect())
+    }
+
+    /// The groups of which somebody is online at the broker beside the agent. No client is asked anything.
+    ///
+    /// # Errors
+    /// See [`AgentError`].
+    pub async fn online_groups(&self) -> Result<BTreeSet<String>, AgentError> {
+        let mut client = self.inspect.clone();
+        let request = self.request(pb::ConsumersRequest { only_online: true });
+        let answer = self.ask("Consumers", CONSUMERS_WITHIN, client.consumers(request)).await?;
+        Ok(answer.groups.into_iter().map(|group| group.group).collect())
     }
 
     /// What somebody still wants of the broker beside the agent, which must be a master.

@@ -358,6 +358,10 @@ impl World for LiveWorld {
         self.ask(pod, |agent| async move { agent.consumers().await }).await
     }
 
+    async fn online_groups(&self, pod: &Pod) -> Result<BTreeSet<String>, WorldError> {
+        self.ask(pod, |agent| async move { agent.online_groups().await }).await
+    }
+
     async fn backlog(&self, pod: &Pod) -> Result<Backlog, WorldError> {
         self.ask(pod, |agent| async move { agent.backlog().await }).await
     }

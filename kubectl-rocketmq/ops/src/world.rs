@@ -275,6 +275,9 @@ pub trait World: Send + Sync {
     /// The groups of which somebody is online at the broker of a pod, and which of its queues nobody holds.
     fn consumers(&self, pod: &Pod) -> impl Future<Output = Result<Vec<OnlineGroup>, WorldError>> + Send;
 
+    /// The groups of which somebody is online at the broker of a pod. No client is asked anything.
+    fn online_groups(&self, pod: &Pod) -> impl Future<Output = Result<BTreeSet<String>, WorldError>> + Send;
+
     /// What somebody still wants of the broker of a pod, which must be a master: one look, all of it from the same
     /// process.
     fn backlog(&self, pod: &Pod) -> impl Future<Output = Result<Backlog, WorldError>> + Send;

@@ -680,7 +680,11 @@ pub struct SetBrokerPermissionResponse {
     pub permission: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ConsumersRequest {}
+pub struct ConsumersRequest {
+    /// Tells who is online, and asks nobody what they hold: all count as silent.
+    #[prost(bool, tag = "1")]
+    pub only_online: bool,
+}
 /// What one client holds right now.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Holding {

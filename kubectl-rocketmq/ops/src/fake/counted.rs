@@ -113,6 +113,7 @@ impl World for Counted {
         Writes: fn apply_metadata(permit: &Permit, pod: &Pod, sha256: &str) -> Applied;
         Writes: fn set_broker_permission(permit: &Permit, pod: &Pod, permission: Permission) -> ();
         Reads: fn consumers(pod: &Pod) -> Vec<OnlineGroup>;
+        Reads: fn online_groups(pod: &Pod) -> BTreeSet<String>;
         // A look of the fake's takes the next of those that a test has laid out; a real one changes nothing.
         Reads: fn backlog(pod: &Pod) -> Backlog;
         Writes: fn unregister_brokers(permit: &Permit, name_server: &Pod, brokers: &[RegisteredBroker]) -> ();

@@ -391,6 +391,10 @@ impl World for FakeWorld {
         Ok(state.online(pod))
     }
 
+    async fn online_groups(&self, pod: &Pod) -> Result<BTreeSet<String>, WorldError> {
+        Ok(self.consumers(pod).await?.into_iter().map(|group| group.group).collect())
+    }
+
     async fn backlog(&self, pod: &Pod) -> Result<Backlog, WorldError> {
         let mut state = self.state();
         state.asked(pod)?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use agents::types::OnlineGroup;
+use futures::future::try_join_all;
 use saga::{Change, Permit, Seen, Step, StepError};
 use serde::{Deserialize, Serialize};
 
@@ -79,12 +80,11 @@ impl<W: World> Step<W> for AwaitConsumers {
 
 impl AwaitConsumers {
     async fn held<W: World>(&self, world: &W) -> Result<Held, WorldError> {
-        let mut expected = BTreeSet::new();
-        // One after the other: each has the clients asked, and those bear one question at a time.
-        for pod in masters(world, &self.masters).await? {
-            expected.extend(world.consumers(&pod).await?.into_iter().map(|group| group.group));
-        }
+        let pods = masters(world, &self.masters).await?;
+        let online = try_join_all(pods.iter().map(|pod| world.online_groups(pod))).await?;
+        let expected: BTreeSet<String> = online.into_iter().flatten().collect();
         let mut all = Held::Yes;
+        // One after the other: each has the clients asked, and those bear one question at a time.
         for pod in masters(world, &self.targets).await? {
             let here = held_at(&pod.name, &expected, &world.consumers(&pod).await?);
             // What a group must still do is told before what time does.
