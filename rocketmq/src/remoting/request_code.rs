@@ -76,6 +76,8 @@ request_codes! {
     GET_ALL_TOPIC_LIST_FROM_NAMESERVER = 206;
     /// Name server: the KV entries of a namespace.
     GET_KVLIST_BY_NAMESPACE = 219;
+    /// Broker, which asks the clients: the offsets that the members of a group have in memory.
+    INVOKE_BROKER_TO_GET_CONSUMER_STATUS = 223;
     /// Name server: the topics of a cluster.
     GET_TOPICS_BY_CLUSTER = 224;
     /// Broker: creates subscription groups or changes them (5.3.1+).

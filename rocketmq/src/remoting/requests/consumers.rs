@@ -74,6 +74,18 @@ struct RunningInfo {
     mq_pop_table: Option<BTreeMap<String, Value>>,
 }
 
+/// `GetConsumerStatusBody`, all tags: the offsets by client id, each by queue.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StatusBody {
+    #[serde(default)]
+    consumer_table: BTreeMap<String, BTreeMap<String, i64>>,
+}
+
+/// Blank for all topics (`RemoteBrokerOffsetStore.cloneOffsetTable`, all tags). Empty is blank too, but is read as absent
+/// in binary headers, as brokers may send them on (`RocketMQSerializable.readStr`, 4.9.7, 5.x), and refused.
+const ALL_TOPICS: &str = " ";
+
 impl Client {
     /// The members of a group that are connected to this broker; `None` if there are none.
     ///
@@ -131,6 +143,40 @@ impl Client {
         Ok(reply.answer(queues))
     }
 
+    /// The offsets that a member of a group has in memory, by queue, of all its topics and at all brokers; `None` if the
+    /// broker has no answer of it: no such member is connected to it, or the member is silent for 5 s or answers that it
+    /// does not know the request. The client answers from its memory alone, unlike [`Client::consumer_running_info`]. It
+    /// tells of the queues that it holds and knows an offset of, not of one that nobody has come forward in until its
+    /// first pull is answered (`RebalancePushImpl.computePullFromWhereWithException`,
+    /// `DefaultMQPushConsumerImpl.correctTagsOffset`), nor of what it takes by pop. A `DefaultLitePullConsumer` tells of
+    /// none (`MQClientInstance.getConsumerStatus`).
+    ///
+    /// Source: `GetConsumerStatusRequestHeader`, `AdminBrokerProcessor.getConsumerStatus`,
+    /// `Broker2Client.getConsumeStatus`, `GetConsumerStatusBody`, `ClientRemotingProcessor.getConsumeStatus`, all tags.
+    ///
+    /// # Errors
+    /// As [`Client::call`]; code 1 if nobody of the group is connected (as a `NullPointerException` of the broker, for it
+    /// does not know the group then) or the client of a member, though not of this one, is older than 3.0.7.
+    pub async fn consumer_status(
+        &self,
+        group: &str,
+        client_id: &str,
+    ) -> Result<Answer<Option<BTreeMap<MessageQueue, i64>>>, RemotingError> {
+        let request = Request::new(RequestCode::INVOKE_BROKER_TO_GET_CONSUMER_STATUS)
+            .field("topic", ALL_TOPICS)
+            .field("group", group)
+            .field("clientAddr", client_id);
+        let reply = self.ask(request).await?;
+        let mut body: StatusBody = reply.json()?;
+        let offsets = body.consumer_table.remove(client_id).map(|offsets| {
+            let queues =
+                offsets.into_iter().map(|(queue, offset)| Ok((serde_json::from_str(&queue)?, offset)));
+            queues.collect::<Result<_, serde_json::Error>>().map_err(|error| reply.malformed(error))
+        });
+        let offsets = offsets.transpose()?;
+        Ok(reply.answer(offsets))
+    }
+
     /// How far a group has come in a queue; `None` if nothing is stored. A queue that nobody has read yet may be answered
     /// with 0 all the same: by 4.x if message 0 is in memory or there is none, by 5.x if message 0 is in memory.
     ///
@@ -176,4 +222,53 @@ fn of_queue(code: RequestCode, subscription: &Subscription, queue: u32) -> Reque
         .field("consumerGroup", &subscription.group)
         .field("topic", &subscription.topic)
         .field("queueId", queue)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::{Bytes, BytesMut};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+    use crate::remoting::frame::Frame;
+    use crate::remoting::header::{Header, Serialization};
+
+    /// What is read of the body of an answer about the member `ours` of the group `billing`.
+    async fn status(body: &'static str) -> Result<Option<BTreeMap<MessageQueue, i64>>, RemotingError> {
+        let (here, mut there) = duplex(64 * 1024);
+        let client = Client::on_stream(here, "broker:10911", Duration::from_secs(10));
+        let asking = tokio::spawn(async move { client.consumer_status("billing", "ours").await });
+        let mut buffer = BytesMut::new();
+        let request = loop {
+            if let Some(request) = Frame::decode(&mut buffer).unwrap() {
+                break request;
+            }
+            assert_ne!(there.read_buf(&mut buffer).await.unwrap(), 0);
+        };
+        let fields = [("topic", " "), ("group", "billing"), ("clientAddr", "ours")];
+        let fields: BTreeMap<_, _> = fields.map(|(field, value)| (field.to_owned(), value.to_owned())).into();
+        assert_eq!((request.header.code, request.header.ext_fields.clone()), (223, fields));
+        let header = Header::response(&request.header, ResponseCode::SUCCESS, Version::V5_3_3);
+        let answer =
+            Frame { serialization: Serialization::Json, header, body: Bytes::from_static(body.as_bytes()) };
+        there.write_all(&answer.encode().unwrap()).await.unwrap();
+        asking.await.unwrap().map(|answer| answer.value)
+    }
+
+    #[tokio::test]
+    async fn offsets_of_a_member_are_those_below_its_client_id() {
+        let of_two = r#"{"consumerTable":{"ours":{{"brokerName":"a","queueId":1,"topic":"orders"}:7},
+            "other":{{"brokerName":"a","queueId":0,"topic":"orders"}:3}},"messageQueueTable":{}}"#;
+        let queue = MessageQueue { topic: "orders".to_owned(), broker_name: "a".to_owned(), queue_id: 1 };
+        assert_eq!(status(of_two).await.unwrap(), Some(BTreeMap::from([(queue, 7)])));
+        // It tells of none, or did not answer.
+        let none = r#"{"consumerTable":{"ours":{}},"messageQueueTable":{}}"#;
+        assert_eq!(status(none).await.unwrap(), Some(BTreeMap::new()));
+        let silent = r#"{"consumerTable":{"other":{}},"messageQueueTable":{}}"#;
+        assert_eq!(status(silent).await.unwrap(), None);
+        let malformed = status(r#"{"consumerTable":{"ours":{"orders":7}}}"#).await.unwrap_err();
+        assert!(matches!(malformed, RemotingError::Malformed { .. }), "{malformed:?}");
+    }
 }
