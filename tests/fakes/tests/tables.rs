@@ -197,6 +197,14 @@ async fn groups_tell_who_is_there_and_what_each_holds() {
         assert_eq!(refusal(silent), Some(ResponseCode::CONSUME_MSG_TIMEOUT));
         let absent = client.consumer_running_info("billing", "nobody").await;
         assert_eq!(refusal(absent), Some(ResponseCode::SYSTEM_ERROR));
+        let known = async |id| client.consumer_status("billing", id).await.unwrap().value;
+        assert_eq!(known("10.0.0.1@1").await, Some(BTreeMap::from([(queue(0), 0), (queue(1), 0)])));
+        assert_eq!((known("10.0.0.2@1").await, known("nobody").await), (None, None));
+
+        // What is taken by pop has no offset in memory.
+        let pops = BTreeMap::from([("10.0.0.1@1".to_owned(), Some(vec![queue(-1)]))]);
+        broker.set_online("billing", Some(OnlineGroup { members: pops, ..online.clone() }));
+        assert_eq!(known("10.0.0.1@1").await, Some(BTreeMap::new()));
 
         assert!(!there.pulls);
         broker.set_online("billing", Some(OnlineGroup { broadcasting: true, pulls: true, ..online }));
@@ -204,6 +212,8 @@ async fn groups_tell_who_is_there_and_what_each_holds() {
         assert!(there.broadcasting && there.pulls);
         broker.set_online("billing", None);
         assert_eq!(client.consumer_connections("billing").await.unwrap().value, None);
+        let nobody = client.consumer_status("billing", "10.0.0.1@1").await;
+        assert_eq!(refusal(nobody), Some(ResponseCode::SYSTEM_ERROR));
     }
 }
 

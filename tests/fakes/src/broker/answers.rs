@@ -124,6 +124,7 @@ impl State {
             RequestCode::QUERY_CONSUMER_OFFSET => self.consumer_offset(request),
             RequestCode::UPDATE_CONSUMER_OFFSET => self.update_offset(request),
             RequestCode::GET_CONSUMER_CONNECTION_LIST => self.consumer_connections(request),
+            RequestCode::INVOKE_BROKER_TO_GET_CONSUMER_STATUS => self.consumer_status(request),
             RequestCode::GET_CONSUMER_RUNNING_INFO => self.consumer_running_info(request),
             RequestCode::UPDATE_BROKER_CONFIG => self.update_config(request),
             RequestCode::GET_BROKER_CONFIG => {

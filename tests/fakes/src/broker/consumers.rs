@@ -23,7 +23,7 @@ pub struct OnlineGroup {
     /// True if its members pull by themselves.
     pub pulls: bool,
     /// The members by client id. What each holds, at any broker; `None` if it never answers the broker, which then says
-    /// so to whoever asked.
+    /// so to whoever asked (307), or leaves it out (223).
     pub members: BTreeMap<String, Option<Vec<MessageQueue>>>,
 }
 
@@ -81,6 +81,26 @@ impl State {
             }
             Some(Some(queues)) => Reply::with_body(running_info(queues, self.common.version)),
         }
+    }
+
+    /// `Broker2Client.getConsumeStatus`, all tags; `RemoteBrokerOffsetStore.cloneOffsetTable` of each member: that it has
+    /// come nowhere yet. A real one waits 5 s for a silent member.
+    pub(super) fn consumer_status(&self, request: &Received) -> Reply {
+        let (topic, client) = (request.field("topic").trim(), request.field("clientAddr").trim());
+        let Some(group) = self.online.get(request.field("group")) else {
+            return Reply::refusal(ResponseCode::SYSTEM_ERROR, "java.lang.NullPointerException");
+        };
+        let asked = group.members.iter().filter(|(id, _)| client.is_empty() || *id == client);
+        let table: Vec<_> = asked
+            .filter_map(|(id, queues)| {
+                let known = queues.as_ref()?.iter().filter(|queue| queue.queue_id != EVERY_QUEUE);
+                let known = known.filter(|queue| topic.is_empty() || queue.topic == topic);
+                let offsets: Vec<_> = known.map(|queue| format!("{}:0", json!(queue))).collect();
+                Some(format!("{}:{{{}}}", json!(id), offsets.join(",")))
+            })
+            .collect();
+        let body = format!(r#"{{"consumerTable":{{{}}},"messageQueueTable":{{}}}}"#, table.join(","));
+        Reply { remark: Some("not set any response code".to_owned()), ..Reply::with_body(body) }
     }
 }
 
