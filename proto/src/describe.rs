@@ -154,7 +154,7 @@ pub struct OnlineGroup {
     pub group: String,
     /// The ids of its clients.
     pub clients: Vec<String>,
-    /// Those that did not say what they hold.
+    /// Those that did not say what they hold, or may hold more than they said.
     pub silent_clients: Vec<String>,
     /// `topic:queue` of this broker, subscribed to but held by nobody.
     pub unheld_queues: Vec<String>,

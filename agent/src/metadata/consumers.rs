@@ -11,7 +11,7 @@ use rocketmq::metadata::{keeps_group, walk};
 use rocketmq::model::route::MessageQueue;
 use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
-use rocketmq::remoting::requests::consumers::ConsumerConnections;
+use rocketmq::remoting::requests::consumers::{ConsumerConnection, ConsumerConnections};
 use rocketmq::remoting::response_code::ResponseCode;
 use tokio::time::Instant;
 
@@ -25,6 +25,9 @@ const CLIENT_DEADLINE: Duration = Duration::from_secs(5);
 /// (`BrokerConfig.adminBrokerThreadPoolNums`, all tags).
 const CLIENTS_AT_ONCE: usize = 4;
 
+/// The clients of Java, as they call their language.
+const JAVA: &str = "JAVA";
+
 /// How long a silent client is left alone: longer than anybody waits for its answer.
 const LEFT_ALONE_FOR: Duration = Duration::from_secs(300);
 
@@ -33,12 +36,14 @@ type Answers = HashMap<(String, String), Vec<MessageQueue>>;
 
 /// Who holds what, as the clients say themselves.
 ///
-/// A client answers with the threads that hand its messages to its listeners, as many as it has processors
-/// (`NettyRemotingClient.publicExecutor`). Where it has no offset of a queue at hand it asks a broker on the way
-/// (`DefaultMQPushConsumerImpl.consumerRunningInfo`, `RemoteBrokerOffsetStore.readOffset`), and from 5.2.0 on that answer
-/// needs such a thread, too (`NettyRemotingAbstract.invokeSyncImpl`). Asked about many groups at once, a client of 5.4.0
-/// with two processors read nothing any more. So a client is asked about one group at a time, and no more once it was
-/// silent.
+/// To tell which queues it holds (307), a client asks brokers for each offset that it does not know yet
+/// (`DefaultMQPushConsumerImpl.consumerRunningInfo`, `RemoteBrokerOffsetStore.readOffset`). It does so on the threads that
+/// hand its messages on, as many as it has processors (`NettyRemotingClient.publicExecutor`), and from 5.2.0 on the answers
+/// need such a thread, too. Where all of them wait, each question costs 5 s: clients of 5.3.3 and 5.4.0 with one and with
+/// two processors read nothing for minutes. Such a client is asked for the offsets that it knows (223), which it has in
+/// memory. A queue that it has just taken may not be among them, until the first pull from it has ended.
+///
+/// Whatever it is asked, a client is asked about one group at a time, and no more once it was silent.
 #[derive(Debug, Default)]
 pub struct Consumers {
     /// The clients that were silent, and since when.
@@ -69,10 +74,11 @@ impl Consumers {
     }
 
     async fn answers(&self, client: &Client, connected: &BTreeMap<String, ConsumerConnections>) -> Answers {
-        let mut groups_of: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut groups_of: BTreeMap<String, BTreeMap<String, Question>> = BTreeMap::new();
         for (group, connections) in connected {
             for member in &connections.members {
-                groups_of.entry(member.client_id.clone()).or_default().insert(group.clone());
+                let groups = groups_of.entry(member.client_id.clone()).or_default();
+                groups.insert(group.clone(), Question::for_member(member));
             }
         }
         let impatient = &client.with_deadline(CLIENT_DEADLINE);
@@ -85,21 +91,21 @@ impl Consumers {
         &self,
         client: &Client,
         id: String,
-        groups: BTreeSet<String>,
+        groups: BTreeMap<String, Question>,
     ) -> Vec<((String, String), Vec<MessageQueue>)> {
         let mut answers = Vec::new();
         if self.is_left_alone(&id) {
             return answers;
         }
-        for group in groups {
-            match client.consumer_running_info(&group, &id).await {
-                Ok(answer) => answers.push(((group, id.clone()), answer.value)),
+        for (group, question) in groups {
+            match question.ask(client, &group, &id).await {
+                Ok(Some(queues)) => answers.push(((group, id.clone()), queues)),
+                Ok(None) => {
+                    self.leave_alone(&id);
+                    break;
+                }
                 Err(error) => {
-                    tracing::debug!(group, client = id, %error, "a client does not say what it holds");
-                    if is_silence(&error) {
-                        self.leave_alone(&id);
-                        break;
-                    }
+                    tracing::debug!(group, client = id, %error, "a client cannot be asked what it holds")
                 }
             }
         }
@@ -118,13 +124,45 @@ impl Consumers {
     }
 }
 
-/// Whether it is the client that did not answer, not the broker that refused.
-fn is_silence(error: &RemotingError) -> bool {
-    matches!(
-        error,
-        RemotingError::Deadline { .. }
-            | RemotingError::Refused { code: ResponseCode::CONSUME_MSG_TIMEOUT, .. }
-    )
+/// What a client is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    /// The queues that it holds.
+    Queues,
+    /// The queues of which it knows the offset.
+    Offsets,
+}
+
+impl Question {
+    fn for_member(member: &ConsumerConnection) -> Self {
+        match member.language == JAVA && member.version.waits_on_callbacks() {
+            true => Self::Offsets,
+            false => Self::Queues,
+        }
+    }
+
+    /// The queues; `None` if the client is silent.
+    async fn ask(
+        self,
+        client: &Client,
+        group: &str,
+        id: &str,
+    ) -> Result<Option<Vec<MessageQueue>>, RemotingError> {
+        let answer = match self {
+            Self::Queues => client.consumer_running_info(group, id).await.map(|answer| Some(answer.value)),
+            Self::Offsets => {
+                let answer = client.consumer_status(group, id).await;
+                answer.map(|answer| Some(answer.value?.into_keys().collect()))
+            }
+        };
+        match answer {
+            Err(
+                RemotingError::Deadline { .. }
+                | RemotingError::Refused { code: ResponseCode::CONSUME_MSG_TIMEOUT, .. },
+            ) => Ok(None),
+            answer => answer,
+        }
+    }
 }
 
 /// How many queues of each topic of the broker can be read.
@@ -150,26 +188,38 @@ fn told(
     connections: ConsumerConnections,
     answers: &Answers,
 ) -> OnlineGroup {
-    let mut clients: Vec<String> = connections.members.into_iter().map(|member| member.client_id).collect();
-    clients.sort();
-    clients.dedup();
-    let (mut silent_clients, mut holdings, mut held) = (Vec::new(), Vec::new(), BTreeSet::new());
-    for id in &clients {
+    let ConsumerConnections { members, subscriptions, broadcasting, pulls } = connections;
+    let members: BTreeMap<String, Question> =
+        members.into_iter().map(|member| (member.client_id.clone(), Question::for_member(&member))).collect();
+    let (mut silent, mut holdings, mut held) = (BTreeSet::new(), Vec::new(), BTreeSet::new());
+    for id in members.keys() {
         match answers.get(&(group.clone(), id.clone())) {
             // One that pulls by itself reads what it wants, and does not say so.
-            Some(queues) if !connections.pulls || !queues.is_empty() => {
+            Some(queues) if !pulls || !queues.is_empty() => {
                 holdings.push(holding(id, queues));
                 held.extend(queues.iter().cloned());
             }
-            _ => silent_clients.push(id.clone()),
+            _ => drop(silent.insert(id.clone())),
         }
     }
     // Where each member reads every queue as soon as it knows it, nothing is divided.
-    let unheld_queues = match connections.broadcasting {
+    let unheld_queues = match broadcasting {
         true => Vec::new(),
-        false => unheld(broker_name, readable, connections.subscriptions.keys(), &held),
+        false => unheld(broker_name, readable, subscriptions.keys(), &held),
     };
-    OnlineGroup { group, clients, silent_clients, unheld_queues, holdings }
+    if !unheld_queues.is_empty() {
+        // They may hold them all the same.
+        silent.extend(
+            members.iter().filter(|(_, question)| **question == Question::Offsets).map(|(id, _)| id.clone()),
+        );
+    }
+    OnlineGroup {
+        group,
+        clients: members.into_keys().collect(),
+        silent_clients: silent.into_iter().collect(),
+        unheld_queues,
+        holdings,
+    }
 }
 
 /// How many queues of each broker group a client holds.

@@ -706,7 +706,7 @@ pub struct OnlineGroup {
     /// client ids
     #[prost(string, repeated, tag = "2")]
     pub clients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// those that did not say what they hold
+    /// those that did not say, or may hold more than they said
     #[prost(string, repeated, tag = "3")]
     pub silent_clients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// `topic:queue` of this broker, subscribed to but held by nobody

@@ -26,6 +26,8 @@ impl Version {
     pub const V4_9_4: Self = Self(401);
     /// 5.0.0, which changed how name servers and brokers treat registrations.
     pub const V5_0_0: Self = Self(413);
+    /// 5.2.0, whose clients wait for answers with the threads of their callbacks.
+    pub const V5_2_0: Self = Self(453);
     /// 5.3.0, which creates topics by the list.
     pub const V5_3_0: Self = Self(473);
     /// 5.3.1, which has the setting `updateNameServerAddrPeriod`.
@@ -64,6 +66,13 @@ impl Version {
     pub fn is_5(self) -> bool {
         // The SNAPSHOT of 5.0.0 has its code already.
         self.0 + 1 >= Self::V5_0_0.0
+    }
+
+    /// True if a client of Java that waits for an answer needs a thread of its callbacks for it (5.2.0+,
+    /// `NettyRemotingAbstract.invokeSyncImpl`, `processResponseCommand`).
+    #[must_use]
+    pub fn waits_on_callbacks(self) -> bool {
+        self >= Self::V5_2_0
     }
 
     /// True if one request creates many topics (code 18, 5.3.0+, `AdminBrokerProcessor.updateAndCreateTopicList`).

@@ -88,13 +88,16 @@ fn standing(
                 continue;
             }
         };
-        for OnlineGroup { group, clients: online, holdings, .. } in groups {
+        for OnlineGroup { group, clients: online, silent_clients, holdings, .. } in groups {
             for client in online {
                 clients.entry((group.clone(), client)).or_default();
             }
             for holding in holdings {
                 let key = (group.clone(), holding.client);
-                told.insert(key.clone());
+                // One that may hold more than it said is silent as well.
+                if !silent_clients.contains(&key.1) {
+                    told.insert(key.clone());
+                }
                 let of_leaving =
                     holding.queues_by_broker.into_iter().find(|(broker, _)| leaving.contains(broker));
                 if of_leaving.is_some() {
@@ -176,6 +179,15 @@ mod tests {
         check(&[&[group("g", &["c2"], &[])]], untold(silent));
         // It told another master.
         check(&[std::slice::from_ref(&half), &[group("g", &["c2"], &[("c2", &[])])]], Standing::Free);
+        // It may hold more than it said; another master knows that this is all.
+        let doubtful = |queues: &[(&str, u32)]| OnlineGroup {
+            silent_clients: vec!["c2".to_owned()],
+            ..group("g", &["c2"], &[("c2", queues)])
+        };
+        check(&[&[doubtful(&[("b-0", 4)])]], untold(silent));
+        check(&[&[doubtful(&[])], &[group("g", &["c2"], &[("c2", &[])])]], Standing::Free);
+        let expected = "client `c2` of group `g` holds 1 queue(s) of `b-1`";
+        check(&[&[doubtful(&[("b-1", 1)])]], Standing::Holds(expected.to_owned()));
         // The same id in another group is another client.
         check(&[std::slice::from_ref(&half), &[group("h", &["c2"], &[("c2", &[])])]], untold(silent));
         let holds = group("h", &["c3"], &[("c3", &[("b-1", 2)])]);
