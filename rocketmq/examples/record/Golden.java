@@ -162,6 +162,7 @@ abstract class Golden implements TransactionListener {
         admin.examineTopicStats("orders");
         admin.examineConsumerConnectionInfo("shipping");
         admin.getConsumerRunningInfo("shipping", "127.0.0.1@golden", false);
+        admin.getConsumeStatus("orders", "shipping", "127.0.0.1@golden");
         admin.maxOffset(queue("orders", 0));
         admin.minOffset(queue("orders", 0));
         more();

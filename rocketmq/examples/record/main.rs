@@ -25,7 +25,7 @@
 //! 5. The broker is stopped cleanly: 104.
 //!
 //! Kinds of a frame other than `request` and `answer` say what is special: `absent` is the answer about a thing that is
-//! not there.
+//! not there, `offline` that about a group of which nobody is connected.
 
 #![expect(clippy::disallowed_methods, reason = "frames become files")]
 

@@ -183,6 +183,11 @@ fn backlog(version: Version) -> Vec<Question> {
         let fields = [("consumerGroup", group), ("clientId", client), ("jstackEnable", "false")];
         Question::new(RequestCode::GET_CONSUMER_RUNNING_INFO, fields)
     };
+    // Blank is every topic.
+    let remembered = |group, client| {
+        let fields = [("topic", " "), ("group", group), ("clientAddr", client)];
+        Question::new(RequestCode::INVOKE_BROKER_TO_GET_CONSUMER_STATUS, fields)
+    };
     let queue = [("topic", "orders"), ("queueId", "0")];
     let mut questions = vec![
         offset("shipping", "0"),
@@ -219,6 +224,13 @@ fn backlog(version: Version) -> Vec<Question> {
         members("none").absent(&[ResponseCode::CONSUMER_NOT_ONLINE]),
         held("shipping", "127.0.0.1@golden"),
         held("shipping", "127.0.0.1@none").absent(&[ResponseCode::SYSTEM_ERROR]),
+        // A member of 5.x knows no offset of a queue without messages until its first pull is answered.
+        remembered("shipping", "127.0.0.1@golden").awaiting("\"queueId\":3"),
+        remembered("shipping", "127.0.0.1@none").kind("absent"),
+        Question {
+            expected: &[ResponseCode::SYSTEM_ERROR],
+            ..remembered("none", "127.0.0.1@golden").kind("offline")
+        },
     ];
     if version.is_5() {
         questions.extend([

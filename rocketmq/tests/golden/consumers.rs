@@ -70,6 +70,29 @@ async fn what_a_member_holds_is_read() {
 }
 
 #[tokio::test]
+async fn what_a_member_has_in_memory_is_read() {
+    for recorded in recorded() {
+        let answer = recorded.replay().consumer_status("shipping", CLIENT).await.unwrap();
+        // That for retries comes with the first pull.
+        let (retries, orders): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            answer.value.unwrap().into_iter().partition(|(queue, _)| queue.topic.starts_with("%RETRY%"));
+        let expected = [(0, 3), (1, 1), (2, 1), (3, 0)].map(|(id, offset)| (queue("orders", id), offset));
+        assert_eq!((answer.version, orders), (recorded.version, expected.into()));
+        assert!(retries.into_iter().all(|it| it == (queue("%RETRY%shipping", 0), 0)));
+
+        let absent = recorded.replay_kind("absent-answer");
+        let absent = absent.consumer_status("shipping", "127.0.0.1@none").await.unwrap();
+        assert_eq!((absent.version, absent.value), (recorded.version, None));
+
+        let offline = recorded.replay_kind("offline-answer");
+        let refused = offline.consumer_status("none", CLIENT).await.unwrap_err();
+        let RemotingError::Refused { code, remark, .. } = refused else { panic!("{refused:?}") };
+        assert_eq!(code, ResponseCode::SYSTEM_ERROR);
+        assert!(remark.starts_with("java.lang.NullPointerException"), "{remark}");
+    }
+}
+
+#[tokio::test]
 async fn how_far_a_group_has_come_is_read() {
     for recorded in recorded() {
         let client = recorded.replay();

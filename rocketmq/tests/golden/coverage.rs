@@ -42,7 +42,7 @@ fn every_request_has_a_frame_of_it_and_of_its_answer_by_every_version_that_knows
             }
         }
     }
-    assert_eq!(codes(Version::V5_3_3).len(), 35);
+    assert_eq!(codes(Version::V5_3_3).len(), 36);
 }
 
 #[test]
@@ -124,6 +124,7 @@ async fn ask_broker(client: &Client, version: Version) {
     client.update_consumer_offset(&billing, 0, 0).await.unwrap();
     client.consumer_connections("shipping").await.unwrap();
     client.consumer_running_info("shipping", "127.0.0.1@golden").await.unwrap();
+    client.consumer_status("shipping", "127.0.0.1@golden").await.unwrap();
     if version.creates_topic_lists() {
         client.create_topics([&topic]).await.unwrap();
     }

@@ -82,8 +82,9 @@ struct StatusBody {
     consumer_table: BTreeMap<String, BTreeMap<String, i64>>,
 }
 
-/// Blank for all topics (`RemoteBrokerOffsetStore.cloneOffsetTable`, all tags). Empty is blank too, but is read as absent
-/// in binary headers, as brokers may send them on (`RocketMQSerializable.readStr`, 4.9.7, 5.x), and refused.
+/// Blank for all topics (`RemoteBrokerOffsetStore.cloneOffsetTable`, all tags). Empty is blank too, but becomes null if a
+/// broker sends it on in a binary header, and the client logs an error (`RocketMQSerializable.readStr`,
+/// `RemotingCommand.decodeCommandCustomHeader`, 4.9.7, 5.x).
 const ALL_TOPICS: &str = " ";
 
 impl Client {
@@ -144,12 +145,13 @@ impl Client {
     }
 
     /// The offsets that a member of a group has in memory, by queue, of all its topics and at all brokers; `None` if the
-    /// broker has no answer of it: no such member is connected to it, or the member is silent for 5 s or answers that it
-    /// does not know the request. The client answers from its memory alone, unlike [`Client::consumer_running_info`]. It
-    /// tells of the queues that it holds and knows an offset of, not of one that nobody has come forward in until its
-    /// first pull is answered (`RebalancePushImpl.computePullFromWhereWithException`,
-    /// `DefaultMQPushConsumerImpl.correctTagsOffset`), nor of what it takes by pop. A `DefaultLitePullConsumer` tells of
-    /// none (`MQClientInstance.getConsumerStatus`).
+    /// broker has no answer of it: no such member is connected to it, or the member is silent for 5 s or refuses. Unlike
+    /// [`Client::consumer_running_info`], the client answers from its memory alone.
+    ///
+    /// Members tell of the queues that they hold, with exceptions. A queue of which the group has no offset yet is told
+    /// once the first pull is answered, which waits up to 15 s for messages, or once the first messages are consumed
+    /// (`RebalancePushImpl.computePullFromWhere`, `DefaultMQPushConsumerImpl.correctTagsOffset`). Queues taken by pop and
+    /// all of a `DefaultLitePullConsumer` are never told (`MQClientInstance.getConsumerStatus`).
     ///
     /// Source: `GetConsumerStatusRequestHeader`, `AdminBrokerProcessor.getConsumerStatus`,
     /// `Broker2Client.getConsumeStatus`, `GetConsumerStatusBody`, `ClientRemotingProcessor.getConsumeStatus`, all tags.
