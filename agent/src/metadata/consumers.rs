@@ -18,8 +18,9 @@ use tokio::time::Instant;
 use crate::metadata::TABLE_DEADLINE;
 use crate::metadata::subscriptions::{ASKED_AT_ONCE, TableError, groups, off_the_runtime};
 
-/// A client that does not answer the broker in this time counts as silent. The broker itself would wait for 10 s.
-const CLIENT_DEADLINE: Duration = Duration::from_secs(5);
+/// A client that does not answer the broker in this time counts as silent. The broker itself waits for 5 s (223) or 10 s
+/// (307) (`Broker2Client`, all tags).
+const CLIENT_DEADLINE: Duration = Duration::from_secs(6);
 
 /// Clients that are asked at once. Until it answers, each takes one of the broker's 16 threads for such requests
 /// (`BrokerConfig.adminBrokerThreadPoolNums`, all tags).
