@@ -18,8 +18,8 @@ const AT_COMMIT: &str = " at commit ";
 /// What stands behind it where the tree was not that of the commit.
 const WITH_CHANGES: &str = " with changes";
 
-/// The folders of what users install.
-const PRODUCT: [&str; 4] = ["rocketmq", "proto", "agent", "kubectl-rocketmq"];
+/// What users install.
+const PRODUCT: [&str; 6] = ["rocketmq", "proto", "agent", "kubectl-rocketmq", "Cargo.toml", "Cargo.lock"];
 
 /// Sections are written side by side, and each changes its page.
 static ALONE: Mutex<()> = Mutex::new(());

@@ -13,7 +13,7 @@ use rocketmq::remoting::client::Client;
 use rocketmq::remoting::error::RemotingError;
 use rocketmq::remoting::requests::consumers::{ConsumerConnection, ConsumerConnections};
 use rocketmq::remoting::response_code::ResponseCode;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::metadata::TABLE_DEADLINE;
 use crate::metadata::subscriptions::{ASKED_AT_ONCE, TableError, groups, off_the_runtime};
@@ -24,16 +24,29 @@ const CLIENT_DEADLINE: Duration = Duration::from_secs(6);
 
 /// Clients that are asked at once. Until it answers, each takes one of the broker's 16 threads for such requests
 /// (`BrokerConfig.adminBrokerThreadPoolNums`, all tags).
-const CLIENTS_AT_ONCE: usize = 4;
+const CLIENTS_AT_ONCE: usize = 8;
+
+/// Clients that are not asked or have not answered by then count as silent.
+const ALL_WITHIN: Duration = Duration::from_secs(20);
 
 /// The clients of Java, as they call their language.
 const JAVA: &str = "JAVA";
 
-/// How long a silent client is left alone: longer than anybody waits for its answer.
+/// How long a silent client is left alone: longer than its answer is waited for, unless clients learn of routes much more
+/// rarely than they do by default.
 const LEFT_ALONE_FOR: Duration = Duration::from_secs(300);
 
-/// What each client holds in each group; nothing where it does not answer.
-type Answers = HashMap<(String, String), Vec<MessageQueue>>;
+/// What each client told of each group, by group and client; nothing where it does not answer.
+type Answers = HashMap<(String, String), Answer>;
+
+/// What a client told of a group.
+#[derive(Debug)]
+struct Answer {
+    /// How many queues it holds at each broker group.
+    holding: Holding,
+    /// Those at this broker.
+    here: Vec<MessageQueue>,
+}
 
 /// Who holds what, as the clients say themselves.
 ///
@@ -52,29 +65,21 @@ pub struct Consumers {
 }
 
 impl Consumers {
-    /// Every group of which somebody is online, in order. RocketMQ's own tools hold no queues and are left out. With
-    /// `only_online` nobody is asked what they hold.
-    pub async fn online(
-        &self,
-        client: &Client,
-        broker_name: &str,
-        only_online: bool,
-    ) -> Result<Vec<OnlineGroup>, TableError> {
+    /// Every group of which somebody is online, in order.
+    pub async fn online(&self, client: &Client, broker_name: &str) -> Result<Vec<OnlineGroup>, TableError> {
         let client = &client.with_deadline(TABLE_DEADLINE);
-        let readable = readable_queues(client).await?;
-        let names = groups(client).await?.into_iter().filter(|group| keeps_group(group));
-        let asked = stream::iter(names).map(|group| async {
-            let connections = client.consumer_connections(&group).await?.value;
-            Ok::<_, RemotingError>(connections.map(|connections| (group, connections)))
-        });
-        let connected: BTreeMap<String, ConsumerConnections> =
-            asked.buffer_unordered(ASKED_AT_ONCE).try_filter_map(future::ok).try_collect().await?;
-        let answers = if only_online { Answers::new() } else { self.answers(client, &connected).await };
+        let (readable, connected) = (readable_queues(client).await?, connected(client).await?);
+        let answers = self.answers(client, broker_name, &connected).await;
         let told = |(group, connections)| told(broker_name, &readable, group, connections, &answers);
         Ok(connected.into_iter().map(told).collect())
     }
 
-    async fn answers(&self, client: &Client, connected: &BTreeMap<String, ConsumerConnections>) -> Answers {
+    async fn answers(
+        &self,
+        client: &Client,
+        broker_name: &str,
+        connected: &BTreeMap<String, ConsumerConnections>,
+    ) -> Answers {
         let mut groups_of: BTreeMap<String, BTreeMap<String, Question>> = BTreeMap::new();
         for (group, connections) in connected {
             for member in &connections.members {
@@ -83,24 +88,30 @@ impl Consumers {
             }
         }
         let impatient = &client.with_deadline(CLIENT_DEADLINE);
-        let asked = stream::iter(groups_of).map(|(id, groups)| self.ask(impatient, id, groups));
-        asked.buffer_unordered(CLIENTS_AT_ONCE).map(stream::iter).flatten().collect().await
+        let asked = stream::iter(groups_of).map(|(id, groups)| self.ask(impatient, broker_name, id, groups));
+        let answers = asked.buffer_unordered(CLIENTS_AT_ONCE).map(stream::iter).flatten();
+        answers.take_until(sleep(ALL_WITHIN)).collect().await
     }
 
     /// What a client holds in each of its groups, up to the first for which it is silent.
     async fn ask(
         &self,
         client: &Client,
+        broker_name: &str,
         id: String,
         groups: BTreeMap<String, Question>,
-    ) -> Vec<((String, String), Vec<MessageQueue>)> {
+    ) -> Vec<((String, String), Answer)> {
         let mut answers = Vec::new();
         if self.is_left_alone(&id) {
             return answers;
         }
         for (group, question) in groups {
             match question.ask(client, &group, &id).await {
-                Ok(Some(queues)) => answers.push(((group, id.clone()), queues)),
+                Ok(Some(mut queues)) => {
+                    let holding = holding(&id, &queues);
+                    queues.retain(|queue| queue.broker_name == broker_name);
+                    answers.push(((group, id.clone()), Answer { holding, here: queues }));
+                }
                 Ok(None) => {
                     self.leave_alone(&id);
                     break;
@@ -166,6 +177,21 @@ impl Question {
     }
 }
 
+/// The groups of which somebody is online, in order. No client is asked anything.
+pub async fn online_groups(client: &Client) -> Result<Vec<String>, TableError> {
+    Ok(connected(&client.with_deadline(TABLE_DEADLINE)).await?.into_keys().collect())
+}
+
+/// Who is online of each group. RocketMQ's own tools hold no queues and are left out.
+async fn connected(client: &Client) -> Result<BTreeMap<String, ConsumerConnections>, TableError> {
+    let names = groups(client).await?.into_iter().filter(|group| keeps_group(group));
+    let asked = stream::iter(names).map(|group| async {
+        let connections = client.consumer_connections(&group).await?.value;
+        Ok::<_, RemotingError>(connections.map(|connections| (group, connections)))
+    });
+    Ok(asked.buffer_unordered(ASKED_AT_ONCE).try_filter_map(future::ok).try_collect().await?)
+}
+
 /// How many queues of each topic of the broker can be read.
 async fn readable_queues(client: &Client) -> Result<BTreeMap<String, u32>, TableError> {
     let body = client.all_topic_config_body().await?.value;
@@ -196,9 +222,9 @@ fn told(
     for id in members.keys() {
         match answers.get(&(group.clone(), id.clone())) {
             // One that pulls by itself reads what it wants, and does not say so.
-            Some(queues) if !pulls || !queues.is_empty() => {
-                holdings.push(holding(id, queues));
-                held.extend(queues.iter().cloned());
+            Some(Answer { holding, here }) if !pulls || !holding.queues_by_broker.is_empty() => {
+                holdings.push(holding.clone());
+                held.extend(here.iter().cloned());
             }
             _ => drop(silent.insert(id.clone())),
         }

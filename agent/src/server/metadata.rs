@@ -17,13 +17,13 @@ use tonic::{Code, Response, Status, Streaming};
 
 use crate::agent::{Agent, BrokerSide};
 use crate::atomic_file::{self, FileError};
-use crate::metadata::SILENCE;
 use crate::metadata::apply::ApplyError;
 use crate::metadata::commit::CommitError;
 use crate::metadata::export::{PrepareError, SeedPiece, next_piece};
 use crate::metadata::receive::{ReceiveError, Receiving};
 use crate::metadata::spool::BundleHash;
 use crate::metadata::subscriptions::{self, TableError};
+use crate::metadata::{SILENCE, consumers};
 use crate::permission::PermissionError;
 
 /// Pieces on their way between two threads: enough that neither waits for the other all the time.
@@ -153,10 +153,15 @@ pub(super) async fn consumers(
     client: &Client,
     only_online: bool,
 ) -> Result<Response<pb::ConsumersResponse>, Status> {
-    let side = side(agent)?;
-    let online = side.metadata.consumers.online(client, side.broker.name.as_str(), only_online);
-    let groups = online.await.map_err(|error| of_table(&error))?;
-    Ok(Response::new(pb::ConsumersResponse { groups: groups.into_iter().map(Into::into).collect() }))
+    let groups = if only_online {
+        let named = |group| pb::OnlineGroup { group, ..Default::default() };
+        consumers::online_groups(client).await.map(|groups| groups.into_iter().map(named).collect())
+    } else {
+        let side = side(agent)?;
+        let online = side.metadata.consumers.online(client, side.broker.name.as_str()).await;
+        online.map(|groups| groups.into_iter().map(Into::into).collect())
+    };
+    Ok(Response::new(pb::ConsumersResponse { groups: groups.map_err(|error| of_table(&error))? }))
 }
 
 /// Takes the bytes that follow the first message, for an operation with this fence.

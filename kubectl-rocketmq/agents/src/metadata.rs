@@ -1,4 +1,4 @@
-//! What can be asked of an agent about its broker's metadata, but for the bytes of bundles: those are
+//! What can be asked of an agent about its broker's metadata, but for their bytes: those are [`crate::tables`]' and
 //! [`crate::transfer`]'s.
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ const GROUPS_WITHIN: Duration = Duration::from_secs(300);
 /// Four tables of a broker, of which none is larger than a frame, and as many names as there are pairs.
 pub(crate) const EXPORT_WITHIN: Duration = Duration::from_secs(300);
 
-/// The agent gives each client of an online group 5 s, side by side.
+/// The agent asks its broker once for each of up to 20,000 groups, and gives all clients 20 s.
 const CONSUMERS_WITHIN: Duration = Duration::from_secs(120);
 
 /// The agent asks its broker once for each of up to 86,400 topics and 20,000 groups.

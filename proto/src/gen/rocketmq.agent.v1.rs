@@ -681,7 +681,7 @@ pub struct SetBrokerPermissionResponse {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConsumersRequest {
-    /// Tells who is online, and asks nobody what they hold: all count as silent.
+    /// Tells the names of the groups alone, and asks no client.
     #[prost(bool, tag = "1")]
     pub only_online: bool,
 }

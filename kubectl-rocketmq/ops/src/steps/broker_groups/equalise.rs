@@ -30,12 +30,6 @@ pub struct EqualiseMetadata {
     pub targets: Vec<String>,
 }
 
-/// What one new master lacks.
-struct Lack {
-    wanted: Tables,
-    difference: Difference,
-}
-
 impl<W: World> Step<W> for EqualiseMetadata {
     type Before = ();
     const NAME: &'static str = "equalise-metadata";
@@ -54,14 +48,21 @@ impl<W: World> Step<W> for EqualiseMetadata {
     async fn apply(&self, world: &W, permit: &Permit, _before: &()) -> Result<(), StepError> {
         let summary = &self.source.soon(world, || self.source.summary(world)).await?;
         let targets = masters(world, &self.targets).await?;
-        let equalised = targets.iter().map(|target| async move {
-            if let Some(Lack { wanted, difference }) = self.lack(world, summary, target).await? {
-                let entries = difference.to_apply(&wanted.metadata);
-                let sha256 = world.send_metadata(permit, target, &entries, &wanted.origin).await?;
-                world.apply_metadata(permit, target, &sha256).await?;
-            }
-            Ok::<(), WorldError>(())
-        });
+        let differ = try_join_all(targets.iter().map(|target| self.differs(world, summary, target))).await?;
+        if !differ.contains(&true) {
+            return Ok(());
+        }
+        // Once for all: each time, every pair of a topic and a group goes there.
+        let wanted = &self.source.tables(world).await?;
+        let equalised =
+            targets.iter().zip(differ).filter(|(_, differs)| *differs).map(|(target, _)| async move {
+                if let Some(difference) = self.lack(world, wanted, target).await? {
+                    let entries = difference.to_apply(&wanted.metadata);
+                    let sha256 = world.send_metadata(permit, target, &entries, &wanted.origin).await?;
+                    world.apply_metadata(permit, target, &sha256).await?;
+                }
+                Ok::<(), WorldError>(())
+            });
         try_join_all(equalised).await?;
         Ok(())
     }
@@ -85,55 +86,61 @@ impl<W: World> Step<W> for EqualiseMetadata {
 }
 
 impl EqualiseMetadata {
-    /// What a new master lacks or has otherwise; `None` when that is nothing. Digests tell it in the usual case, so
-    /// that no table has to travel.
-    async fn lack<W: World>(
+    /// Whether a new master's tables are others. Digests tell it, so that in the usual case no table has to travel.
+    async fn differs<W: World>(
         &self,
         world: &W,
         summary: &PreparedExport,
         target: &Pod,
-    ) -> Result<Option<Lack>, WorldError> {
-        let (options, no_seeds) = (self.source.options(), BTreeSet::new());
-        let there = world.tables_summary(target, options, &no_seeds).await?;
+    ) -> Result<bool, WorldError> {
+        let there = world.tables_summary(target, self.source.options(), &BTreeSet::new()).await?;
         let digests = |summary: &PreparedExport| {
             (summary.bundle.topics, summary.bundle.groups, summary.bundle.request_modes)
         };
-        if digests(summary) == digests(&there) {
-            return Ok(None);
-        }
-        let wanted = self.source.tables(world).await?;
-        let present = tables(world, target, options, &no_seeds).await?;
+        Ok(digests(summary) != digests(&there))
+    }
+
+    /// What a new master lacks or has otherwise; `None` when that is nothing.
+    async fn lack<W: World>(
+        &self,
+        world: &W,
+        wanted: &Tables,
+        target: &Pod,
+    ) -> Result<Option<Difference>, WorldError> {
+        let present = tables(world, target, self.source.options(), &BTreeSet::new()).await?;
         let difference = difference(&wanted.metadata, &present.metadata);
-        Ok((!difference.nothing_to_apply()).then_some(Lack { wanted, difference }))
+        Ok((!difference.nothing_to_apply()).then_some(difference))
     }
 
     /// The first thing that a new master lacks, in words.
     async fn first_lack<W: World>(&self, world: &W) -> Result<Option<String>, WorldError> {
         let summary = self.source.summary(world).await?;
         for target in masters(world, &self.targets).await? {
-            if let Some(lack) = self.lack(world, &summary, &target).await? {
-                return Ok(Some(format!("pod `{}` lacks {}", target.name, lack.in_words())));
+            if !self.differs(world, &summary, &target).await? {
+                continue;
+            }
+            let wanted = self.source.tables(world).await?;
+            if let Some(difference) = self.lack(world, &wanted, &target).await? {
+                return Ok(Some(format!("pod `{}` lacks {}", target.name, in_words(&difference))));
             }
         }
         Ok(None)
     }
 }
 
-impl Lack {
-    fn in_words(&self) -> String {
-        let Difference { topics, groups, request_modes } = &self.difference;
-        let topics = topics.iter().filter(|change| change.applies());
-        let groups = groups.iter().filter(|change| change.applies());
-        let modes = request_modes.iter().filter(|change| change.applies());
-        let all: Vec<String> = topics
-            .map(|change| format!("topic `{}`", change.name))
-            .chain(groups.map(|change| format!("group `{}`", change.name)))
-            .chain(modes.map(|change| format!("request mode of `{}`", change.name)))
-            .collect();
-        match all.as_slice() {
-            [only] => format!("{only}, or has it otherwise"),
-            [first, ..] => format!("{} entries or has them otherwise, {first} among them", all.len()),
-            [] => "nothing".to_owned(),
-        }
+fn in_words(difference: &Difference) -> String {
+    let Difference { topics, groups, request_modes } = difference;
+    let topics = topics.iter().filter(|change| change.applies());
+    let groups = groups.iter().filter(|change| change.applies());
+    let modes = request_modes.iter().filter(|change| change.applies());
+    let all: Vec<String> = topics
+        .map(|change| format!("topic `{}`", change.name))
+        .chain(groups.map(|change| format!("group `{}`", change.name)))
+        .chain(modes.map(|change| format!("request mode of `{}`", change.name)))
+        .collect();
+    match all.as_slice() {
+        [only] => format!("{only}, or has it otherwise"),
+        [first, ..] => format!("{} entries or has them otherwise, {first} among them", all.len()),
+        [] => "nothing".to_owned(),
     }
 }

@@ -179,7 +179,7 @@ mod tests {
         check(&[&[group("g", &["c2"], &[])]], untold(silent));
         // It told another master.
         check(&[std::slice::from_ref(&half), &[group("g", &["c2"], &[("c2", &[])])]], Standing::Free);
-        // It may hold more than it said; another master knows that this is all.
+        // It may hold more than it said; another master has all its queues held, so the group has shared them out.
         let doubtful = |queues: &[(&str, u32)]| OnlineGroup {
             silent_clients: vec!["c2".to_owned()],
             ..group("g", &["c2"], &[("c2", queues)])
